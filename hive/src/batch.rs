@@ -1,0 +1,166 @@
+//! `POST /1/batch/{dataset}`: takes a batch of events, stores what is good and answers one status per event.
+//!
+//! A request passes four steps: the scripted fault is taken, the body is read, the events are judged and
+//! settled, the answer is sent or withheld. Whatever refuses the whole request does so before anything of it
+//! is stored.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use jiff::Timestamp;
+use tokio::time::{Duration, sleep};
+
+use self::judge::Accepted;
+use self::reply::Status;
+use crate::auth;
+use crate::body::{self, Decoder, Disconnected};
+use crate::connection::Severed;
+use crate::fault::Fault;
+use crate::limits::DATASET_CHARS_MAX;
+use crate::refusal::{self, Refusal};
+use crate::shared::Shared;
+
+mod judge;
+mod reply;
+
+/// Answers a batch request as the next fault of the script wants it.
+pub(crate) async fn receive(
+    State(shared): State<Arc<Shared>>,
+    dataset: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let fault = shared.script.next();
+    shared.counters.update(|stats| stats.requests += 1);
+    if fault == Fault::Reset {
+        return Severed.into_response();
+    }
+
+    let (dataset, decoder) = match admit(dataset, &headers) {
+        Ok((dataset, decoder)) => (dataset, Ok(decoder)),
+        Err(refusal) => (String::new(), Err(refusal)),
+    };
+    let content = match read(&shared, body, decoder).await {
+        Ok(content) => content,
+        Err(Disconnected) => return Severed.into_response(),
+    };
+
+    match fault {
+        Fault::Status { status, error, retry_after } => {
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            return Refusal { retry_after, ..Refusal::new(status, error) }.into_response();
+        }
+        Fault::Garbage => {
+            return ([(header::CONTENT_TYPE, "text/html")], "<html>not JSON</html>").into_response();
+        }
+        Fault::Hang => std::future::pending::<()>().await,
+        Fault::Delay { delay_ms } => sleep(Duration::from_millis(delay_ms)).await,
+        Fault::PerEvent(_) | Fault::Reset | Fault::ReplyLost | Fault::ShortReply(_) | Fault::Pass => {}
+    }
+
+    let forced: &[u16] = if let Fault::PerEvent(statuses) = &fault { statuses } else { &[] };
+    let settled = content.and_then(|content| {
+        if shared.sink {
+            count(&shared, &content, forced)
+        } else {
+            store(&shared, &dataset, &content, forced)
+        }
+    });
+    match (settled, fault) {
+        (_, Fault::ReplyLost) => Severed.into_response(),
+        (Err(refusal), _) => refusal.into_response(),
+        (Ok(statuses), Fault::ShortReply(count)) => {
+            refusal::json(StatusCode::OK, &&statuses[..count.min(statuses.len())])
+        }
+        (Ok(statuses), _) => refusal::json(StatusCode::OK, &statuses),
+    }
+}
+
+/// What must hold before a body is looked at: a key, a dataset that can be, a known encoding.
+fn admit(
+    dataset: Result<Path<String>, PathRejection>,
+    headers: &HeaderMap,
+) -> Result<(String, Decoder), Refusal> {
+    auth::authorize(headers)?;
+    // A rejected path is one that does not decode to UTF-8.
+    let Ok(Path(dataset)) = dataset else { return Err(Refusal::dataset_not_found()) };
+    // The path was split at its slashes before it was decoded, so this one came encoded.
+    if dataset.contains('/') {
+        return Err(Refusal::dataset_not_found());
+    }
+    if dataset.chars().count() > DATASET_CHARS_MAX {
+        let error = format!("dataset name is longer than {DATASET_CHARS_MAX} characters");
+        return Err(Refusal::new(StatusCode::BAD_REQUEST, error));
+    }
+    Ok((dataset, Decoder::for_headers(headers)?))
+}
+
+/// Reads the body and counts its bytes.
+async fn read(
+    shared: &Shared,
+    body: Body,
+    decoder: Result<Decoder, Refusal>,
+) -> Result<Result<Vec<u8>, Refusal>, Disconnected> {
+    let received = body::receive(body, decoder).await?;
+    shared.counters.update(|stats| {
+        stats.body_bytes += received.wire_bytes;
+        stats.body_bytes_uncompressed += received.content.as_ref().map_or(0, |content| content.len() as u64);
+    });
+    Ok(received.content)
+}
+
+/// Sink mode: counts the events and looks no further.
+fn count(shared: &Shared, content: &[u8], forced: &[u16]) -> Result<Vec<Status>, Refusal> {
+    let mut statuses = vec![Status::ACCEPTED; judge::count(content)?];
+    if !forced.is_empty() {
+        for (status, &forced) in statuses.iter_mut().zip(forced.iter().cycle()) {
+            *status = Status::forced(forced);
+        }
+    }
+    let accepted = statuses.iter().filter(|status| **status == Status::ACCEPTED).count();
+    settle(shared, accepted, statuses.len() - accepted, 0);
+    Ok(statuses)
+}
+
+/// Judges the events and stores the accepted ones.
+fn store(shared: &Shared, dataset: &str, content: &[u8], forced: &[u16]) -> Result<Vec<Status>, Refusal> {
+    let mut verdicts = judge::judge(content, Timestamp::now())?;
+    if !forced.is_empty() {
+        for (verdict, &forced) in verdicts.iter_mut().zip(forced.iter().cycle()) {
+            if verdict.is_ok() && Status::forced(forced) != Status::ACCEPTED {
+                *verdict = Err(Status::forced(forced));
+            }
+        }
+    }
+
+    let mut statuses = Vec::with_capacity(verdicts.len());
+    let mut accepted: Vec<Accepted<'_>> = Vec::with_capacity(verdicts.len());
+    for verdict in verdicts {
+        statuses.push(*verdict.as_ref().err().unwrap_or(&Status::ACCEPTED));
+        accepted.extend(verdict.ok());
+    }
+    let (accepted_count, refused_count) = (accepted.len(), statuses.len() - accepted.len());
+    let strings_overlong = accepted.iter().map(|event| event.strings_overlong).sum();
+    if accepted_count > 0 {
+        let mut store = shared.store();
+        let dataset = store.dataset_id(dataset).ok_or_else(Refusal::dataset_not_found)?;
+        for event in accepted {
+            store.insert(dataset, event.time, event.samplerate, event.data.to_owned());
+        }
+    }
+    settle(shared, accepted_count, refused_count, strings_overlong);
+    Ok(statuses)
+}
+
+/// Counts the events of a batch once they are where they belong.
+fn settle(shared: &Shared, accepted: usize, refused: usize, strings_overlong: u64) {
+    shared.counters.update(|stats| {
+        stats.events_accepted += accepted as u64;
+        stats.events_refused += refused as u64;
+        stats.strings_overlong += strings_overlong;
+    });
+}

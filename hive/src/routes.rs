@@ -1,0 +1,37 @@
+//! The table of paths: takes the shared state, gives the router over it.
+//!
+//! Whatever Honeycomb would answer in JSON is answered in JSON here, errors included.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use axum::routing::{get, post};
+
+use crate::auth;
+use crate::batch;
+use crate::refusal::{self, Refusal};
+use crate::shared::Shared;
+use crate::view;
+
+pub(crate) fn router(shared: Arc<Shared>) -> Router {
+    Router::new()
+        .route("/", get(view::page))
+        .route("/style.css", get(view::style))
+        .route("/events", get(view::events))
+        .route("/stats", get(stats))
+        .route("/1/auth", get(auth::describe_key))
+        .route("/1/batch/{dataset}", post(batch::receive))
+        .fallback(async || Refusal::new(StatusCode::NOT_FOUND, "not found"))
+        .method_not_allowed_fallback(async || {
+            Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method not allowed")
+        })
+        .with_state(shared)
+}
+
+/// `GET /stats`: the counters.
+async fn stats(State(shared): State<Arc<Shared>>) -> Response {
+    refusal::json(StatusCode::OK, &shared.stats())
+}

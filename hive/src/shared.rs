@@ -1,0 +1,34 @@
+//! What the handlers of one receiver share: the store, the counters, the script and the mode.
+//!
+//! There is one of these per [`Hive`](crate::Hive) and none per process. The store's lock is never held across
+//! an await.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::fault::Script;
+use crate::stats::{Counters, Stats};
+use crate::store::Store;
+
+pub(crate) struct Shared {
+    /// Where the receiver listens, to tell a reader of the page where to send.
+    pub(crate) url: String,
+    /// Count events and store none.
+    pub(crate) sink: bool,
+    pub(crate) counters: Counters,
+    pub(crate) script: Script,
+    store: Mutex<Store>,
+}
+
+impl Shared {
+    pub(crate) fn new(url: String, sink: bool, store: Store) -> Shared {
+        Shared { url, sink, counters: Counters::new(), script: Script::default(), store: Mutex::new(store) }
+    }
+
+    pub(crate) fn store(&self) -> MutexGuard<'_, Store> {
+        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        Stats { datasets: self.store().datasets_count() as u64, ..self.counters.read() }
+    }
+}

@@ -1,0 +1,259 @@
+//! The store: takes accepted events, gives back the newest ones, by dataset if asked.
+//!
+//! Events are kept as the JSON text they came in and are parsed when shown: a few hundred bytes each, where a
+//! parsed map would take a few thousand. Their number and their bytes both have a bound; whenever an insertion
+//! leaves either exceeded, the oldest events go.
+
+use std::collections::{HashMap, VecDeque};
+
+use jiff::Timestamp;
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
+
+use crate::event_time::EventTime;
+use crate::limits::DATASETS_MAX;
+
+/// A stored event, parsed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// The dataset, in the spelling that came first.
+    pub dataset: String,
+    /// The time as received; the receipt time in RFC 3339 if none could be used.
+    pub time: String,
+    /// How many events this one stands for, at least 1.
+    pub samplerate: u64,
+    /// The fields.
+    pub data: serde_json::Map<String, serde_json::Value>,
+}
+
+/// A stored event as it lies in the store.
+#[derive(Clone, Copy, Serialize)]
+pub(crate) struct StoredEvent<'a> {
+    pub(crate) dataset: &'a str,
+    pub(crate) time: &'a str,
+    #[serde(skip)]
+    pub(crate) timestamp: Timestamp,
+    pub(crate) samplerate: u64,
+    pub(crate) data: &'a RawValue,
+}
+
+impl From<StoredEvent<'_>> for Event {
+    fn from(event: StoredEvent<'_>) -> Event {
+        Event {
+            dataset: event.dataset.to_owned(),
+            time: event.time.to_owned(),
+            samplerate: event.samplerate,
+            // Only text that parses is accepted, so the default is out of reach.
+            data: serde_json::from_str(event.data.get()).unwrap_or_default(),
+        }
+    }
+}
+
+/// What is known of a dataset, its dropped events included.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Dataset {
+    pub(crate) name: String,
+    /// Events accepted since the receiver started.
+    pub(crate) events: u64,
+    /// The newest time of an event.
+    #[serde(rename = "time_newest", serialize_with = "serialize_rfc3339")]
+    pub(crate) timestamp_newest: Timestamp,
+}
+
+fn serialize_rfc3339<S: Serializer>(timestamp: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(timestamp)
+}
+
+/// Names a dataset inside of one store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DatasetId(usize);
+
+pub(crate) struct Store {
+    events_max: usize,
+    bytes_max: usize,
+    records: VecDeque<Record>,
+    /// Sum of [`Record::bytes`] over `records`.
+    bytes: usize,
+    datasets: Vec<Dataset>,
+    /// By lower-case name: Honeycomb's datasets differ by more than case.
+    dataset_ids: HashMap<String, DatasetId>,
+}
+
+struct Record {
+    dataset: DatasetId,
+    time: EventTime,
+    samplerate: u64,
+    data: Box<RawValue>,
+}
+
+impl Record {
+    fn bytes(&self) -> usize {
+        size_of::<Record>() + self.time.text.len() + self.data.get().len()
+    }
+}
+
+impl Store {
+    pub(crate) fn new(events_max: usize, bytes_max: usize) -> Store {
+        Store {
+            events_max,
+            bytes_max,
+            records: VecDeque::new(),
+            bytes: 0,
+            datasets: Vec::new(),
+            dataset_ids: HashMap::new(),
+        }
+    }
+
+    /// The dataset of this name, made if need be; `None` if there are too many.
+    pub(crate) fn dataset_id(&mut self, name: &str) -> Option<DatasetId> {
+        let key = name.to_lowercase();
+        if let Some(&id) = self.dataset_ids.get(&key) {
+            return Some(id);
+        }
+        if self.datasets.len() == DATASETS_MAX {
+            return None;
+        }
+        let id = DatasetId(self.datasets.len());
+        self.datasets.push(Dataset { name: name.to_owned(), events: 0, timestamp_newest: Timestamp::MIN });
+        self.dataset_ids.insert(key, id);
+        Some(id)
+    }
+
+    /// Adds an event and drops the oldest ones beyond the bounds.
+    pub(crate) fn insert(&mut self, id: DatasetId, time: EventTime, samplerate: u64, data: Box<RawValue>) {
+        let dataset = &mut self.datasets[id.0];
+        dataset.events += 1;
+        dataset.timestamp_newest = dataset.timestamp_newest.max(time.timestamp);
+
+        let record = Record { dataset: id, time, samplerate, data };
+        self.bytes += record.bytes();
+        self.records.push_back(record);
+        while self.records.len() > self.events_max || self.bytes > self.bytes_max {
+            let Some(oldest) = self.records.pop_front() else { break };
+            self.bytes -= oldest.bytes();
+        }
+    }
+
+    /// The stored events from the oldest to the newest, in the order they came.
+    pub(crate) fn events(&self) -> impl DoubleEndedIterator<Item = StoredEvent<'_>> {
+        self.records.iter().map(|record| self.view(record))
+    }
+
+    /// The newest events first, of one dataset or of all.
+    pub(crate) fn newest(&self, dataset: Option<&str>) -> impl Iterator<Item = StoredEvent<'_>> {
+        let wanted = dataset.map(|name| self.dataset_ids.get(&name.to_lowercase()).copied());
+        self.records
+            .iter()
+            .rev()
+            .filter(move |record| wanted.is_none_or(|wanted| wanted == Some(record.dataset)))
+            .map(|record| self.view(record))
+    }
+
+    /// The datasets by name.
+    pub(crate) fn datasets(&self) -> Vec<Dataset> {
+        let mut datasets = self.datasets.clone();
+        datasets.sort_unstable_by(|left, right| left.name.cmp(&right.name));
+        datasets
+    }
+
+    pub(crate) fn datasets_count(&self) -> usize {
+        self.datasets.len()
+    }
+
+    fn view<'a>(&'a self, record: &'a Record) -> StoredEvent<'a> {
+        StoredEvent {
+            dataset: &self.datasets[record.dataset.0].name,
+            time: &record.time.text,
+            timestamp: record.time.timestamp,
+            samplerate: record.samplerate,
+            data: &record.data,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn insert(store: &mut Store, dataset: &str, second: i64, body: &str) {
+        let timestamp = Timestamp::from_second(second).unwrap();
+        let time = EventTime { text: second.to_string().into_boxed_str(), timestamp };
+        let data = RawValue::from_string(format!(r#"{{"body":"{body}"}}"#)).unwrap();
+        let dataset = store.dataset_id(dataset).unwrap();
+        store.insert(dataset, time, 1, data);
+    }
+
+    fn times(store: &Store) -> Vec<&str> {
+        store.events().map(|event| event.time).collect()
+    }
+
+    #[test]
+    fn the_oldest_events_go_beyond_the_count() {
+        let mut store = Store::new(3, usize::MAX);
+        for second in 0..5 {
+            insert(&mut store, "a", second, "hello");
+        }
+        assert_eq!(times(&store), ["2", "3", "4"]);
+        assert_eq!(store.datasets()[0].events, 5);
+    }
+
+    #[test]
+    fn the_oldest_events_go_beyond_the_bytes() {
+        let mut store = Store::new(usize::MAX, 10_000);
+        for second in 0..50 {
+            insert(&mut store, "a", second, &"x".repeat(900));
+            assert!(store.bytes <= 10_000);
+            assert_eq!(store.bytes, store.records.iter().map(Record::bytes).sum::<usize>());
+        }
+        assert!((8..=10).contains(&store.records.len()));
+        assert_eq!(times(&store).last(), Some(&"49"));
+    }
+
+    #[test]
+    fn an_event_larger_than_the_store_leaves_it_empty() {
+        let mut store = Store::new(10, 1_000);
+        insert(&mut store, "a", 1, &"x".repeat(2_000));
+        assert_eq!((times(&store).len(), store.bytes), (0, 0));
+    }
+
+    #[test]
+    fn datasets_differ_by_more_than_case_and_keep_their_first_spelling() {
+        let mut store = Store::new(10, usize::MAX);
+        insert(&mut store, "Größe API", 5, "one");
+        insert(&mut store, "GRÖSSE API", 7, "two");
+        insert(&mut store, "größe api", 3, "three");
+
+        let named: Vec<_> = store.events().map(|event| event.dataset).collect();
+        assert_eq!(named, ["Größe API", "GRÖSSE API", "Größe API"]);
+        let newest = |seconds| Timestamp::from_second(seconds).unwrap();
+        assert_eq!(
+            store.datasets(),
+            [
+                Dataset { name: "GRÖSSE API".into(), events: 1, timestamp_newest: newest(7) },
+                Dataset { name: "Größe API".into(), events: 2, timestamp_newest: newest(5) },
+            ]
+        );
+    }
+
+    #[test]
+    fn newest_comes_first_and_by_dataset() {
+        let mut store = Store::new(10, usize::MAX);
+        for (dataset, second) in [("a", 1), ("b", 2), ("A", 3)] {
+            insert(&mut store, dataset, second, "hello");
+        }
+        let newest = |dataset| store.newest(dataset).map(|event| event.time).collect::<Vec<_>>();
+        assert_eq!(newest(None), ["3", "2", "1"]);
+        assert_eq!(newest(Some("a")), ["3", "1"]);
+        assert_eq!(newest(Some("c")), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn datasets_have_a_bound() {
+        let mut store = Store::new(10, usize::MAX);
+        for n in 0..DATASETS_MAX {
+            assert!(store.dataset_id(&format!("d{n}")).is_some());
+        }
+        assert_eq!(store.dataset_id("one more"), None);
+        assert_eq!(store.dataset_id("D0"), Some(DatasetId(0)));
+    }
+}

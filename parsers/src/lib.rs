@@ -1,0 +1,242 @@
+//! # hivetail-parsers: bytes in, typed fields out
+//!
+//! Takes one line of a log (its envelope already known) and fills a [`Record`] with fields named by
+//! OpenTelemetry's stable conventions and Honeycomb's special columns. No I/O, no clock, no async and, after
+//! warm-up, no allocation per line: values borrow from the line or from a reused [`Scratch`].
+//!
+//! ```
+//! use hivetail_parsers::{Context, Format, Parser, Record, Scratch, Value};
+//!
+//! let line = b"14:03:11.497 request_id=GOoqLfrUFdYueAYAAACh [info] Sent 200 in 15ms";
+//! let scratch = Scratch::new();
+//! let mut record = Record::new();
+//! let parser = Parser::new(Format::Auto);
+//! let parsed = parser.parse(line, &Context::default(), &scratch, &mut record);
+//! assert_eq!(parsed, Ok(Format::Phoenix));
+//! assert_eq!(record.get("http.response.status_code"), Some(Value::Int(200)));
+//! assert_eq!(record.get("duration_ms"), Some(Value::Float(15.0)));
+//! ```
+//!
+//! Invariant: `parse` never panics and never loses a line. What no parser understands keeps its whole text in
+//! `body`, beside `meta.parse_error`.
+
+#![forbid(unsafe_code)]
+
+mod ansi;
+pub mod envelope;
+mod json;
+pub mod names;
+mod nginx;
+mod number;
+mod phoenix;
+mod record;
+mod severity;
+pub mod timestamp;
+
+pub use record::{Field, Key, Level, Record, Scratch, Time, TimeSource, Value};
+pub use timestamp::Timestamp;
+
+/// What a source may be told its lines are; all but [`Format::Auto`] are also what [`Parser::parse`] answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// Decide line by line: the last successful format first, then from strict to loose.
+    Auto,
+    /// ingress-nginx's `upstreaminfo` access format, as it has been since 0.26.0.
+    IngressNginx,
+    /// nginx's predefined `combined` access format.
+    Nginx,
+    /// Elixir's Logger as Phoenix configures it: `[$date ]$time $metadata[$level] $message`.
+    Phoenix,
+    /// One JSON object a line, flattened with dots.
+    Json,
+    /// The line as it is.
+    Raw,
+}
+
+impl Format {
+    /// Every format, in the order in which [`Format::Auto`] tries them: strict ones first.
+    pub const ALL: [Self; 6] =
+        [Self::Auto, Self::Json, Self::IngressNginx, Self::Nginx, Self::Phoenix, Self::Raw];
+
+    /// The name used in configuration, on the command line and in `log.format`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::IngressNginx => "ingress-nginx",
+            Self::Nginx => "nginx",
+            Self::Phoenix => "phoenix",
+            Self::Json => "json",
+            Self::Raw => "raw",
+        }
+    }
+
+    /// The format of that name, if there is one.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|format| format.name() == name)
+    }
+}
+
+/// What a parser has to be told, since it has no clock and no configuration of its own.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Context<'c> {
+    /// The instant nearest to which a line without a date was written: its envelope's time, else the file's.
+    pub date: Option<Timestamp>,
+    /// Offset from UTC, in seconds, of times written without a zone.
+    pub zone_offset_s: i32,
+    /// The format that last succeeded in this lane; tried first under [`Format::Auto`].
+    pub prefer: Option<Format>,
+    /// Names that configuration has set already, which input can't set again.
+    pub reserved: &'c [String],
+}
+
+/// Why a line did not parse; becomes `meta.parse_error`. A fixed text: the line itself is in `body`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ParseError(pub &'static str);
+
+impl std::fmt::Display for ParseError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::error::Error for ParseError {}
+
+/// Parses the lines of one source.
+#[derive(Clone, Copy, Debug)]
+pub struct Parser {
+    format: Format,
+}
+
+impl Parser {
+    /// A parser for lines of that format.
+    #[must_use]
+    pub const fn new(format: Format) -> Self {
+        Self { format }
+    }
+
+    /// Appends the line's fields to `record` and answers the format that parsed it.
+    ///
+    /// # Errors
+    /// The reason why no parser understood the line; the record then holds it raw and flagged.
+    pub fn parse<'a>(
+        &self,
+        line: &'a [u8],
+        context: &Context<'_>,
+        scratch: &'a Scratch,
+        record: &mut Record<'a>,
+    ) -> Result<Format, ParseError> {
+        let result = if self.format == Format::Auto {
+            Self::detect(line, context, scratch, record)
+        } else {
+            Self::attempt(self.format, line, context, scratch, record).map(|()| self.format)
+        };
+        match result {
+            Ok(format) => record.set("log.format", Value::text(format.name())),
+            Err(error) => {
+                record.set("body", Value::Text(line));
+                record.set("meta.parse_error", Value::text(error.0));
+            }
+        }
+        result
+    }
+
+    fn detect<'a>(
+        line: &'a [u8],
+        context: &Context<'_>,
+        scratch: &'a Scratch,
+        record: &mut Record<'a>,
+    ) -> Result<Format, ParseError> {
+        let strict_first = [Format::Json, Format::IngressNginx, Format::Nginx, Format::Phoenix];
+        let others = strict_first.into_iter().filter(|format| context.prefer != Some(*format));
+        context
+            .prefer
+            .into_iter()
+            .chain(others)
+            .find(|format| Self::attempt(*format, line, context, scratch, record).is_ok())
+            .ok_or(ParseError("no known format"))
+    }
+
+    /// One format's try. On failure the record is as it was before.
+    fn attempt<'a>(
+        format: Format,
+        line: &'a [u8],
+        context: &Context<'_>,
+        scratch: &'a Scratch,
+        record: &mut Record<'a>,
+    ) -> Result<(), ParseError> {
+        let mark = record.mark();
+        let result = match format {
+            Format::IngressNginx => {
+                nginx::access::parse(nginx::access::Layout::Ingress, line, scratch, record)
+            }
+            Format::Nginx => nginx::access::parse(nginx::access::Layout::Combined, line, scratch, record),
+            Format::Phoenix => phoenix::line::parse(line, context, scratch, record),
+            Format::Json => json::parse(line, context, scratch, record),
+            Format::Auto | Format::Raw => {
+                record.set("body", Value::Text(line));
+                Ok(())
+            }
+        };
+        if result.is_err() {
+            record.rewind(mark);
+        }
+        result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn formats_of(lines: &[&str]) -> Vec<Result<Format, ParseError>> {
+        let parser = Parser::new(Format::Auto);
+        let mut prefer = None;
+        let mut formats = Vec::new();
+        for line in lines {
+            let scratch = Scratch::new();
+            let mut record = Record::new();
+            let context = Context { prefer, ..Context::default() };
+            let parsed = parser.parse(line.as_bytes(), &context, &scratch, &mut record);
+            prefer = parsed.ok().or(prefer);
+            formats.push(parsed);
+        }
+        formats
+    }
+
+    #[test]
+    fn auto_decides_line_by_line_and_raw_is_never_preferred() {
+        let formats = formats_of(&[
+            "NGINX Ingress controller",
+            r#"1.2.3.4 - - [21/Nov/2026:20:52:42 +0000] "GET / HTTP/1.1" 200 2 "-" "curl""#,
+            "garbage",
+            r#"{"msg":"x"}"#,
+            "14:03:11.497 [info] Sent 200 in 15ms",
+            r#"1.2.3.4 - - [21/Nov/2026:20:52:42 +0000] "GET / HTTP/1.1" 200 2 "-" "curl" 1 0.000 [] [] - - - - x"#,
+        ]);
+        let unknown = Err(ParseError("no known format"));
+        assert_eq!(
+            formats,
+            [
+                unknown,
+                Ok(Format::Nginx),
+                unknown,
+                Ok(Format::Json),
+                Ok(Format::Phoenix),
+                Ok(Format::IngressNginx)
+            ]
+        );
+    }
+
+    #[test]
+    fn an_unparsed_line_keeps_its_text_and_says_why() {
+        let scratch = Scratch::new();
+        let mut record = Record::new();
+        let parsed = Parser::new(Format::Json).parse(b"{\"a\":1", &Context::default(), &scratch, &mut record);
+        assert!(parsed.is_err());
+        assert_eq!(record.get("body"), Some(Value::Text(b"{\"a\":1")));
+        assert!(record.get("meta.parse_error").is_some());
+        assert_eq!(record.get("a"), None, "a half parsed line must leave nothing behind");
+    }
+}

@@ -1,0 +1,176 @@
+//! The request line, `$request`: `METHOD target HTTP/x` when the client is honest, anything otherwise.
+//!
+//! Takes its escaped text (blanks are never escaped, so tokens can be told first) and sets the method, the
+//! parts of the target and the protocol version. Never fails: a line of any other shape is kept whole in
+//! `http.request.line`, beside whatever part of it is beyond doubt.
+
+use memchr::{memchr, memmem, memrchr};
+
+use super::{text, unescape};
+use crate::{
+    number::whole,
+    record::{Record, Scratch, Value},
+};
+
+/// Sets the fields of a request line; an absent or empty one sets none.
+pub(super) fn set<'a>(raw: &'a [u8], scratch: &'a Scratch, record: &mut Record<'a>) {
+    if raw.is_empty() || raw == b"-" {
+        return;
+    }
+    let Some((method, target, version)) = split(raw) else {
+        record.set_text("http.request.line", unescape(raw, scratch));
+        set_parts_of_odd_line(raw, scratch, record);
+        return;
+    };
+    record.set("http.request.method", Value::Text(method));
+    set_target(target, scratch, record);
+    set_version(version, record);
+}
+
+/// `METHOD target HTTP/x` with single blanks → its three parts, the last one without `HTTP/`.
+fn split(raw: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+    let method_end = memchr(b' ', raw)?;
+    let target_end = memrchr(b' ', raw)?;
+    let method = &raw[..method_end];
+    let target = raw.get(method_end + 1..target_end)?;
+    let version = raw[target_end + 1..].strip_prefix(b"HTTP/")?;
+    let well_formed = is_method(method) && !target.is_empty() && is_version(version);
+    (well_formed && memchr(b' ', target).is_none()).then_some((method, target, version))
+}
+
+/// What can be told of `GET /x` (HTTP/0.9), of doubled or trailing blanks, of a target with blanks in it.
+fn set_parts_of_odd_line<'a>(raw: &'a [u8], scratch: &'a Scratch, record: &mut Record<'a>) {
+    let mut tokens = raw.split(|byte| *byte == b' ').filter(|token| !token.is_empty());
+    let (Some(method), Some(target)) = (tokens.next(), tokens.next()) else { return };
+    if raw[0] == b' ' || !is_method(method) || !(target.starts_with(b"/") || absolute(target).is_some()) {
+        return;
+    }
+    record.set("http.request.method", Value::Text(method));
+    set_target(target, scratch, record);
+    if let Some(version) = tokens.next_back().and_then(|token| token.strip_prefix(b"HTTP/"))
+        && is_version(version)
+    {
+        set_version(version, record);
+    }
+}
+
+/// Origin-form, absolute-form, authority-form or `*` (RFC 9112, 3.2).
+fn set_target<'a>(target: &'a [u8], scratch: &'a Scratch, record: &mut Record<'a>) {
+    let path_and_query = match absolute(target) {
+        Some((scheme, rest)) => {
+            let authority_end =
+                rest.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(rest.len());
+            record.set("url.scheme", Value::Text(scheme));
+            set_authority(&rest[..authority_end], scratch, record);
+            &rest[authority_end..]
+        }
+        None => target,
+    };
+    let (path, query) = match memchr(b'?', path_and_query) {
+        Some(mark) => (&path_and_query[..mark], &path_and_query[mark + 1..]),
+        None => (path_and_query, &b""[..]),
+    };
+    record.set_text("url.path", unescape(path, scratch));
+    record.set_text("url.query", unescape(query, scratch));
+}
+
+fn set_authority<'a>(authority: &'a [u8], scratch: &'a Scratch, record: &mut Record<'a>) {
+    let host_port = memrchr(b'@', authority).map_or(authority, |at| &authority[at + 1..]);
+    let after_brackets = memrchr(b']', host_port).unwrap_or(0);
+    let port = memrchr(b':', &host_port[after_brackets..])
+        .and_then(|colon| Some((after_brackets + colon, whole(&host_port[after_brackets + colon + 1..])?)));
+    let host = port.map_or(host_port, |(colon, _)| &host_port[..colon]);
+    record.set_text("server.address", text(host, scratch));
+    if let Some((_, port)) = port {
+        record.set("server.port", Value::Int(port));
+    }
+}
+
+/// `scheme://rest` → its two parts.
+fn absolute(target: &[u8]) -> Option<(&[u8], &[u8])> {
+    if target.first() == Some(&b'/') {
+        return None;
+    }
+    let scheme_end = memmem::find(target, b"://")?;
+    let scheme = &target[..scheme_end];
+    let named = scheme.iter().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(byte));
+    (named && scheme.first().is_some_and(u8::is_ascii_alphabetic))
+        .then(|| (scheme, &target[scheme_end + 3..]))
+}
+
+/// HTTP/2.0 and HTTP/3.0 are nginx's spelling of what the convention calls 2 and 3.
+fn set_version<'a>(version: &'a [u8], record: &mut Record<'a>) {
+    let version = match version {
+        b"2.0" => b"2",
+        b"3.0" => b"3",
+        other => other,
+    };
+    record.set("network.protocol.version", Value::Text(version));
+}
+
+fn is_version(text: &[u8]) -> bool {
+    text.first().is_some_and(u8::is_ascii_digit)
+        && text.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.')
+}
+
+/// A method token (RFC 9110, 5.6.2).
+fn is_method(text: &[u8]) -> bool {
+    let token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+.^_`|~-".contains(byte);
+    !text.is_empty() && text.iter().all(token)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(raw: &str) -> String {
+        let scratch = Scratch::new();
+        let mut record = Record::new();
+        set(raw.as_bytes(), &scratch, &mut record);
+        let show = |value| match value {
+            Value::Text(text) => String::from_utf8_lossy(text).into_owned(),
+            other => format!("{other:?}"),
+        };
+        let key = |key: &[u8]| String::from_utf8_lossy(key).into_owned();
+        let fields = record.fields().iter();
+        fields.map(|f| format!("{}={}", key(f.key.bytes()), show(f.value))).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn well_formed_lines() {
+        let expected = "http.request.method=GET url.path=/a url.query=b=%20&c network.protocol.version=1.1";
+        assert_eq!(fields("GET /a?b=%20&c HTTP/1.1"), expected);
+        assert_eq!(
+            fields("OPTIONS * HTTP/2.0"),
+            "http.request.method=OPTIONS url.path=* network.protocol.version=2"
+        );
+        assert_eq!(
+            fields("GET http://u@[::1]:81/abs?q HTTP/1.1"),
+            "http.request.method=GET url.scheme=http server.address=[::1] server.port=Int(81) url.path=/abs \
+             url.query=q network.protocol.version=1.1"
+        );
+        assert_eq!(
+            fields(r"GET /\xC3\xBC HTTP/1.1"),
+            "http.request.method=GET url.path=/ü network.protocol.version=1.1"
+        );
+    }
+
+    #[test]
+    fn odd_lines_are_kept_whole() {
+        for (raw, expected) in [
+            ("", ""),
+            ("-", ""),
+            (r"\x16\x03", "http.request.line=\u{16}\u{3}"),
+            ("GET /?n=1", "http.request.line=GET /?n=1 http.request.method=GET url.path=/ url.query=n=1"),
+            (" GET / HTTP/1.1", "http.request.line= GET / HTTP/1.1"),
+            (
+                "GET  /two HTTP/1.1 ",
+                "http.request.line=GET  /two HTTP/1.1  http.request.method=GET url.path=/two \
+                 network.protocol.version=1.1",
+            ),
+            ("PROXY TCP4 1.2.3.4", "http.request.line=PROXY TCP4 1.2.3.4"),
+        ] {
+            assert_eq!(fields(raw), expected, "{raw:?}");
+        }
+    }
+}

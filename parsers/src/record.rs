@@ -1,0 +1,305 @@
+//! What a parser fills: an ordered list of borrowed fields, and the scratch that holds what had to be made.
+//!
+//! Invariant: nothing here allocates per line once warm. A [`Record`]'s list is handed from line to line by
+//! [`Record::recycle`], a [`Scratch`] is an arena that [`Scratch::reset`] empties without giving memory back.
+
+use bumpalo::Bump;
+
+use crate::{severity, timestamp::Timestamp};
+
+/// A field's value, borrowed. Text is bytes: whoever prints it decides what to do with invalid UTF-8.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Value<'a> {
+    /// Decoded text: escapes of the log's format are resolved.
+    Text(&'a [u8]),
+    /// A whole number.
+    Int(i64),
+    /// A measure; finite.
+    Float(f64),
+    /// True or false.
+    Bool(bool),
+    /// A number in JSON's grammar whose text is kept as written.
+    Number(&'a [u8]),
+}
+
+impl<'a> Value<'a> {
+    /// Text from a string.
+    #[must_use]
+    pub const fn text(text: &'a str) -> Self {
+        Self::Text(text.as_bytes())
+    }
+}
+
+/// A field's name.
+#[derive(Clone, Copy, Debug)]
+pub enum Key<'a> {
+    /// One of ours: plain ASCII that needs no escaping in JSON.
+    Known(&'static str),
+    /// The input's: any bytes.
+    Free(&'a [u8]),
+}
+
+impl Key<'_> {
+    /// The name's bytes.
+    #[must_use]
+    pub const fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Known(name) => name.as_bytes(),
+            Self::Free(name) => name,
+        }
+    }
+}
+
+/// A name and its value.
+#[derive(Clone, Copy, Debug)]
+pub struct Field<'a> {
+    /// The name.
+    pub key: Key<'a>,
+    /// The value.
+    pub value: Value<'a>,
+}
+
+/// Where an event's time comes from; all but [`TimeSource::Log`] show in `meta.timestamp_source`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeSource {
+    /// Wholly the log's own.
+    Log,
+    /// The log's own, but the date, the year or the zone was supplied.
+    Inferred,
+    /// The envelope's.
+    Envelope,
+}
+
+/// An event's time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Time {
+    /// The instant.
+    pub at: Timestamp,
+    /// Who said so.
+    pub source: TimeSource,
+}
+
+/// How bad it is: the innermost layer that has a level decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Level<'a> {
+    /// One of trace, debug, info, warn, error, fatal.
+    pub severity: &'static str,
+    /// The level as it was written.
+    pub text: &'a [u8],
+}
+
+impl<'a> Level<'a> {
+    /// The level that a word means; `None` for a word that is no level.
+    pub(crate) fn of(text: &'a [u8]) -> Option<Self> {
+        severity::of(text).map(|severity| Self { severity, text })
+    }
+}
+
+/// One event in the making: its time, its level and its fields, in the order in which they were found.
+#[derive(Debug, Default)]
+pub struct Record<'a> {
+    /// The event's time, when the line or its envelope told one.
+    pub time: Option<Time>,
+    /// The event's level, when the line or its envelope told one.
+    pub level: Option<Level<'a>>,
+    /// Whether something else than the level makes the event an error.
+    pub error: bool,
+    fields: Vec<Field<'a>>,
+}
+
+/// A point in a record's making to which [`Record::rewind`] returns.
+#[derive(Clone, Copy, Debug)]
+pub struct Mark<'a> {
+    time: Option<Time>,
+    level: Option<Level<'a>>,
+    error: bool,
+    fields: usize,
+}
+
+impl<'a> Record<'a> {
+    /// An empty record.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { time: None, level: None, error: false, fields: Vec::new() }
+    }
+
+    /// An empty record for the next line that keeps this one's memory.
+    #[must_use]
+    pub fn recycle<'b>(mut self) -> Record<'b> {
+        self.fields.clear();
+        // Collecting an emptied vector of the same layout reuses its buffer; a test of the agent counts.
+        let fields = self.fields.into_iter().map(|_| unreachable!("it was emptied")).collect();
+        Record { fields, ..Record::new() }
+    }
+
+    /// Appends a field of ours. The caller sets each name at most once.
+    pub fn set(&mut self, name: &'static str, value: Value<'a>) {
+        self.fields.push(Field { key: Key::Known(name), value });
+    }
+
+    /// Appends a text field, unless it is empty: a field is absent when unknown.
+    pub fn set_text(&mut self, name: &'static str, text: &'a [u8]) {
+        if !text.is_empty() {
+            self.set(name, Value::Text(text));
+        }
+    }
+
+    /// Appends a field that the input named.
+    pub fn set_free(&mut self, name: &'a [u8], value: Value<'a>) {
+        self.fields.push(Field { key: Key::Free(name), value });
+    }
+
+    /// Whether the event is an `error`: by its level (error or fatal) or by what else it says.
+    #[must_use]
+    pub fn is_error(&self) -> bool {
+        self.error || self.level.is_some_and(|level| severity::is_error(level.severity))
+    }
+
+    /// Ties the event to the trace whose ids the line carries; nothing without a trace id.
+    pub(crate) fn set_trace(&mut self, trace_id: Option<&'a [u8]>, span_id: Option<&'a [u8]>) {
+        let Some(trace_id) = trace_id else { return };
+        self.set("trace.trace_id", Value::Text(trace_id));
+        if let Some(parent_id) = span_id {
+            self.set("trace.parent_id", Value::Text(parent_id));
+        }
+        self.set("meta.annotation_type", Value::text("span_event"));
+    }
+
+    /// The fields so far.
+    #[must_use]
+    pub fn fields(&self) -> &[Field<'a>] {
+        &self.fields
+    }
+
+    /// The last value set under that name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<Value<'a>> {
+        let named = |field: &&Field<'a>| field.key.bytes() == name.as_bytes();
+        self.fields.iter().rev().find(named).map(|field| field.value)
+    }
+
+    /// The present state, to return to if a parser fails half-way.
+    #[must_use]
+    pub const fn mark(&self) -> Mark<'a> {
+        Mark { time: self.time, level: self.level, error: self.error, fields: self.fields.len() }
+    }
+
+    /// Forgets all that came after the mark.
+    pub fn rewind(&mut self, mark: Mark<'a>) {
+        (self.time, self.level, self.error) = (mark.time, mark.level, mark.error);
+        self.fields.truncate(mark.fields);
+    }
+
+    /// Keeps, of the fields from `first` on, only the last of each name.
+    pub(crate) fn keep_last(&mut self, first: usize) {
+        /// Up to here comparing all pairs is faster than hashing.
+        const PAIRS_MAX: usize = 48;
+        let fields = &self.fields[first..];
+        let repeated: Vec<bool> = if fields.len() <= PAIRS_MAX {
+            let later = |i: usize| fields[i + 1..].iter().any(|f| f.key.bytes() == fields[i].key.bytes());
+            if !(0..fields.len()).any(later) {
+                return;
+            }
+            (0..fields.len()).map(later).collect()
+        } else {
+            let mut seen = std::collections::HashSet::new();
+            let mut repeated: Vec<bool> = fields.iter().rev().map(|f| !seen.insert(f.key.bytes())).collect();
+            repeated.reverse();
+            repeated
+        };
+        let mut repeated = std::iter::repeat_n(false, first).chain(repeated);
+        self.fields.retain(|_| !repeated.next().unwrap_or(false));
+    }
+}
+
+/// An id as OpenTelemetry writes it: exactly that many hex digits, not all zero.
+pub(crate) fn hex_id(text: &[u8], digits: usize) -> Option<&[u8]> {
+    let hex = text.len() == digits && text.iter().all(u8::is_ascii_hexdigit);
+    (hex && text.iter().any(|digit| *digit != b'0')).then_some(text)
+}
+
+/// Text that had to be made (unescaped, put together) for the line in hand, in memory that is used again.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    arena: Bump,
+}
+
+impl Scratch {
+    /// An empty scratch.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Forgets the last line's text.
+    pub fn reset(&mut self) {
+        self.arena.reset();
+    }
+
+    /// A copy of the bytes.
+    #[must_use]
+    pub fn copy(&self, bytes: &[u8]) -> &[u8] {
+        self.arena.alloc_slice_copy(bytes)
+    }
+
+    /// The parts, one after the other.
+    #[must_use]
+    pub fn concat(&self, parts: &[&[u8]]) -> &[u8] {
+        let text = self.arena.alloc_slice_fill_copy(parts.iter().map(|part| part.len()).sum(), 0);
+        let mut rest = &mut *text;
+        for part in parts {
+            let (here, after) = rest.split_at_mut(part.len());
+            here.copy_from_slice(part);
+            rest = after;
+        }
+        text
+    }
+
+    /// Room for `len_max` bytes, filled from the front by `fill`, which answers how many it used.
+    pub(crate) fn fill(&self, len_max: usize, fill: impl FnOnce(&mut [u8]) -> usize) -> &[u8] {
+        let text = self.arena.alloc_slice_fill_copy(len_max, 0);
+        let len = fill(text);
+        &text[..len]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_of_a_name_wins_for_few_fields_and_for_many() {
+        for extra in [0, 100] {
+            let names: Vec<String> = (0..extra).map(|n| format!("k{n}")).collect();
+            let mut record = Record::new();
+            record.set_free(b"a", Value::Int(0));
+            let first = record.fields().len();
+            record.set_free(b"a", Value::Int(1));
+            for name in &names {
+                record.set_free(name.as_bytes(), Value::Bool(true));
+            }
+            record.set_free(b"a", Value::Int(2));
+            record.keep_last(first);
+            assert_eq!(record.fields().len(), extra + 2);
+            assert_eq!(record.fields()[0].value, Value::Int(0), "what was there before stays");
+            assert_eq!(record.get("a"), Some(Value::Int(2)));
+        }
+    }
+
+    #[test]
+    fn recycling_keeps_the_memory_and_drops_the_fields() {
+        let mut record = Record::new();
+        for _ in 0..100 {
+            record.set("a", Value::Bool(true));
+        }
+        let record = record.recycle();
+        assert!(record.fields().is_empty());
+        assert!(record.fields.capacity() >= 100);
+    }
+
+    #[test]
+    fn concat_joins_in_order() {
+        let scratch = Scratch::new();
+        assert_eq!(scratch.concat(&[b"ab", b"", b"c"]), b"abc");
+    }
+}

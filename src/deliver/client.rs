@@ -1,0 +1,220 @@
+//! The HTTP client: one POST of one batch, and the question whose key this is.
+//!
+//! Takes compressed bodies, gives the status, the `Retry-After` and the body of the answer, whose size is
+//! bounded. The API key goes into one header and nowhere else.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use hivetail_parsers::Timestamp;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::{
+    Url,
+    header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER},
+};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+
+use super::{compress::Compression, retry};
+
+/// What stays as it is in a path segment (RFC 3986, unreserved).
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Shorter than the 60 s or more after which servers close an idle connection.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// An answer is no longer than this for each event sent, beside a fixed part.
+const REPLY_BYTES_PER_EVENT: usize = 256;
+const REPLY_BYTES_FIXED: usize = 64 * 1024;
+
+/// What the client has to know.
+#[derive(Debug)]
+pub struct Settings {
+    /// Where the API is; may have a path.
+    pub api_url: Url,
+    /// The key.
+    pub api_key: SecretString,
+    /// How bodies are compressed.
+    pub compression: Compression,
+    /// For one request, from its start to the answer's end.
+    pub timeout: Duration,
+    /// How many requests run at once.
+    pub concurrency: usize,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// How long the server asks to be left alone.
+    pub retry_after: Option<Duration>,
+    /// The body, up to the bound.
+    pub body: Bytes,
+}
+
+/// Why a client can't be made or a request has no answer. Never holds the key.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The key can't be sent in a header.
+    #[error("the API key holds characters that no key has: is it the whole key, on one line?")]
+    Key,
+    /// No connection, no answer in time, or the connection was lost.
+    #[error("{0}")]
+    Transport(String),
+    /// The answer is longer than any answer to this batch could be.
+    #[error("the answer is longer than {0} bytes")]
+    ReplyTooLong(usize),
+}
+
+impl From<reqwest::Error> for ClientError {
+    fn from(error: reqwest::Error) -> Self {
+        let error = error.without_url();
+        // The outermost text says little; the causes say "connection refused".
+        let mut text = error.to_string();
+        let mut cause = std::error::Error::source(&error);
+        while let Some(inner) = cause {
+            text = format!("{text}: {inner}");
+            cause = inner.source();
+        }
+        Self::Transport(text)
+    }
+}
+
+/// Talks to one API with one key.
+#[derive(Clone, Debug)]
+pub struct Client {
+    http: reqwest::Client,
+    api_url: Url,
+}
+
+impl Client {
+    /// A client; connects only when used.
+    ///
+    /// # Errors
+    /// When the key is no header value, or TLS can't be set up.
+    pub fn new(settings: &Settings) -> Result<Self, ClientError> {
+        let mut headers = HeaderMap::new();
+        let mut key = HeaderValue::from_str(settings.api_key.expose_secret()).map_err(|_| ClientError::Key)?;
+        key.set_sensitive(true);
+        headers.insert("x-honeycomb-team", key);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(encoding) = settings.compression.content_encoding() {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
+        }
+        let http = reqwest::Client::builder()
+            .user_agent(concat!("hivetail/", env!("CARGO_PKG_VERSION")))
+            .default_headers(headers)
+            .timeout(settings.timeout)
+            .connect_timeout(CONNECT_TIMEOUT.min(settings.timeout))
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .pool_max_idle_per_host(settings.concurrency)
+            .redirect(reqwest::redirect::Policy::none())
+            .tcp_nodelay(true)
+            .build()?;
+        Ok(Self { http, api_url: settings.api_url.clone() })
+    }
+
+    /// Sends one batch.
+    ///
+    /// # Errors
+    /// When there is no answer, or one too long to be one.
+    pub async fn send(&self, dataset: &str, body: Bytes, events: usize, now: Timestamp) -> Result<Reply, ClientError> {
+        let segment = utf8_percent_encode(dataset, SEGMENT);
+        let url = self.endpoint(&format!("1/batch/{segment}"));
+        let response = self.http.post(url).body(body).send().await?;
+        let status = response.status().as_u16();
+        let header = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let retry_after = header.and_then(|header| retry::retry_after(header, now));
+        let body = read_body(response, REPLY_BYTES_FIXED + REPLY_BYTES_PER_EVENT * events).await?;
+        Ok(Reply { status, retry_after, body })
+    }
+
+    /// Asks whose key this is and what it may do.
+    ///
+    /// # Errors
+    /// When there is no answer; an answer that says no is an `Ok`.
+    pub async fn auth(&self) -> Result<Result<Auth, Reply>, ClientError> {
+        let response = self.http.get(self.endpoint("1/auth")).send().await?;
+        let status = response.status().as_u16();
+        let body = read_body(response, REPLY_BYTES_FIXED).await?;
+        let auth = (status == 200).then(|| serde_json::from_slice(&body).ok()).flatten();
+        Ok(auth.ok_or(Reply { status, retry_after: None, body }))
+    }
+
+    /// `path` below the API's URL, which may have a path of its own.
+    fn endpoint(&self, path: &str) -> Url {
+        let mut url = self.api_url.clone();
+        url.set_path(&format!("{}/{path}", self.api_url.path().trim_end_matches('/')));
+        url
+    }
+}
+
+async fn read_body(mut response: reqwest::Response, bytes_max: usize) -> Result<Bytes, ClientError> {
+    let mut body = BytesMut::new();
+    while let Some(piece) = response.chunk().await? {
+        if body.len() + piece.len() > bytes_max {
+            return Err(ClientError::ReplyTooLong(bytes_max));
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(body.freeze())
+}
+
+/// What `GET /1/auth` tells (Honeycomb, "Auth").
+#[derive(Debug, Deserialize)]
+pub struct Auth {
+    /// Whose account.
+    pub team: Named,
+    /// Which environment; its names are empty for a classic key.
+    pub environment: Named,
+    /// What the key may do.
+    pub api_key_access: Access,
+}
+
+/// A name and its slug.
+#[derive(Debug, Deserialize)]
+pub struct Named {
+    /// For people.
+    pub name: String,
+    /// For URLs.
+    pub slug: String,
+}
+
+/// The rights that matter here.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Access {
+    /// May send events; ingest keys don't say, since they may do nothing else.
+    pub events: Option<bool>,
+    /// May create datasets by sending to them.
+    #[serde(default)]
+    pub create_datasets: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(api_url: &str, api_key: &str) -> Result<Client, ClientError> {
+        Client::new(&Settings {
+            api_url: api_url.parse().unwrap(),
+            api_key: api_key.into(),
+            compression: Compression::Zstd,
+            timeout: Duration::from_secs(1),
+            concurrency: 1,
+        })
+    }
+
+    #[test]
+    fn endpoints_keep_the_path_of_the_api_url() {
+        let path = |base: &str| client(base, "k").unwrap().endpoint("1/batch/a%20b").to_string();
+        assert_eq!(path("http://127.0.0.1:1"), "http://127.0.0.1:1/1/batch/a%20b");
+        assert_eq!(path("https://proxy.test/honey/"), "https://proxy.test/honey/1/batch/a%20b");
+    }
+
+    #[test]
+    fn a_key_that_is_none_is_not_shown() {
+        let error = client("http://127.0.0.1:1", "secret\nkey").unwrap_err();
+        assert!(!error.to_string().contains("secret"));
+    }
+}

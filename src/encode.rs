@@ -1,0 +1,280 @@
+//! Encoding: a record → the bytes of one wire event, appended to a run.
+//!
+//! ```text
+//! {"time":"2026-11-21T20:52:42Z","samplerate":1,"data":{"service.name":"ingress",…}}
+//! ```
+//!
+//! Takes borrowed fields, gives JSON that Honeycomb takes whatever the input was: bad UTF-8 becomes U+FFFD,
+//! strings are cut at 65,535 bytes, events at 1,000,000 bytes and 2,000 fields (Honeycomb's limits), and what was
+//! cut is named in `meta.truncated`. Nothing is allocated per event once the buffers are warm.
+
+mod text;
+
+use hivetail_parsers::{Field, Key, Record, TimeSource, Timestamp, Value};
+
+pub use text::STRING_BYTES_MAX;
+use text::write_string;
+
+/// The most bytes of one event, serialised (Honeycomb's limit).
+pub const EVENT_BYTES_MAX: usize = 1_000_000;
+/// The most fields of one event (Honeycomb's limit).
+const FIELDS_MAX: usize = 2_000;
+/// The longest name of a column (Honeycomb's limit).
+const NAME_BYTES_MAX: usize = 255;
+/// Room kept for what is said last: the names of cut fields and the closing braces.
+const TAIL_BYTES: usize = 2_048;
+/// How much of `meta.truncated` is names; more fields than that are cut only by hostile input.
+const CUT_NAMES_BYTES_MAX: usize = 1_000;
+/// Fields that [`Encoder::event`] adds to the record's own, at most.
+const OWN_FIELDS_MAX: usize = 10;
+/// A time further ahead than this is not believed: Honeycomb would replace it anyway.
+const AHEAD_S_MAX: i64 = 3_600;
+
+/// Fields that are the same for all events of a stream, encoded once.
+#[derive(Clone, Debug, Default)]
+pub struct Constants {
+    json: Vec<u8>,
+    count: usize,
+}
+
+impl Constants {
+    /// Adds a text field, unless it is empty.
+    pub fn push(&mut self, name: &str, text: &str) {
+        if !text.is_empty() {
+            write_key(&mut self.json, &Key::Free(name.as_bytes()), &mut Cuts::default());
+            write_string(&mut self.json, text.as_bytes());
+            self.count += 1;
+        }
+    }
+}
+
+/// What an event is made from.
+#[derive(Debug)]
+pub struct Event<'e, 'a> {
+    /// The parsed fields.
+    pub record: &'e Record<'a>,
+    /// The stream's fields.
+    pub constants: &'e Constants,
+    /// The record's byte offset, for streams that have one worth telling.
+    pub offset: Option<u64>,
+    /// When the line was read: the event's time if nothing else tells one.
+    pub received: Timestamp,
+    /// Whether the line itself was cut at the line cap.
+    pub line_cut: bool,
+    /// Whether the stream ended before the line did.
+    pub partial: bool,
+}
+
+/// The names of fields that did not fit.
+#[derive(Debug, Default)]
+struct Cuts {
+    names: Vec<u8>,
+}
+
+impl Cuts {
+    #[cold]
+    fn add(&mut self, name: &[u8]) {
+        if self.names.len() > CUT_NAMES_BYTES_MAX {
+            return;
+        }
+        if !self.names.is_empty() {
+            self.names.push(b',');
+        }
+        self.names.extend_from_slice(&name[..name.len().min(NAME_BYTES_MAX)]);
+    }
+}
+
+/// Encodes events, with the little memory that this takes.
+#[derive(Debug, Default)]
+pub struct Encoder {
+    cuts: Cuts,
+}
+
+impl Encoder {
+    /// Appends the event and a comma to `out`.
+    pub fn event(&mut self, out: &mut Vec<u8>, event: &Event<'_, '_>) {
+        let start = out.len();
+        self.cuts.names.clear();
+        let (time, source) = time(event);
+        out.extend_from_slice(b"{\"time\":\"");
+        time.write_rfc3339(out);
+        // Since one field is always there, every other can begin with a comma.
+        out.extend_from_slice(b"\",\"samplerate\":1,\"data\":{\"meta.signal_type\":\"log\"");
+        out.extend_from_slice(&event.constants.json);
+        write_own(out, event, source);
+        let room = start + EVENT_BYTES_MAX - TAIL_BYTES;
+        let fields_max = FIELDS_MAX - OWN_FIELDS_MAX - event.constants.count;
+        for (index, field) in event.record.fields().iter().enumerate() {
+            self.field(out, field, if index < fields_max { room } else { 0 });
+        }
+        if event.line_cut {
+            self.cuts.add(b"line");
+        }
+        if !self.cuts.names.is_empty() {
+            out.extend_from_slice(b",\"meta.truncated\":");
+            write_string(out, &self.cuts.names);
+        }
+        out.extend_from_slice(b"}},");
+    }
+
+    #[inline]
+    fn field(&mut self, out: &mut Vec<u8>, field: &Field<'_>, room: usize) {
+        let before = out.len();
+        write_key(out, &field.key, &mut self.cuts);
+        match field.value {
+            Value::Text(text) => {
+                if write_string(out, text) {
+                    self.cuts.add(field.key.bytes());
+                }
+            }
+            Value::Int(value) => write_number(out, value),
+            Value::Float(value) => write_number(out, value),
+            Value::Bool(value) => out.extend_from_slice(if value { b"true" } else { b"false" }),
+            Value::Number(text) => out.extend_from_slice(text),
+        }
+        if out.len() > room {
+            out.truncate(before);
+            self.cuts.add(field.key.bytes());
+        }
+    }
+}
+
+fn time(event: &Event<'_, '_>) -> (Timestamp, Option<&'static str>) {
+    match event.record.time {
+        Some(time) if time.at > event.received.plus_seconds(AHEAD_S_MAX) => (event.received, Some("clamped")),
+        Some(time) => {
+            let source = match time.source {
+                TimeSource::Log => None,
+                TimeSource::Inferred => Some("inferred"),
+                TimeSource::Envelope => Some("envelope"),
+            };
+            (time.at, source)
+        }
+        None => (event.received, Some("received")),
+    }
+}
+
+/// The fields that are neither the stream's nor the parser's.
+fn write_own(out: &mut Vec<u8>, event: &Event<'_, '_>, time_source: Option<&str>) {
+    if let Some(offset) = event.offset {
+        out.extend_from_slice(b",\"log.file.offset\":");
+        write_number(out, offset);
+    }
+    if let Some(source) = time_source {
+        out.extend_from_slice(b",\"meta.timestamp_source\":\"");
+        out.extend_from_slice(source.as_bytes());
+        out.push(b'"');
+    }
+    if let Some(level) = event.record.level {
+        out.extend_from_slice(b",\"severity\":\"");
+        out.extend_from_slice(level.severity.as_bytes());
+        out.extend_from_slice(b"\",\"severity_text\":");
+        write_string(out, level.text);
+    }
+    if event.record.is_error() {
+        out.extend_from_slice(b",\"error\":true");
+    }
+    if event.partial {
+        out.extend_from_slice(b",\"meta.partial\":true");
+    }
+}
+
+#[inline]
+fn write_key(out: &mut Vec<u8>, key: &Key<'_>, cuts: &mut Cuts) {
+    match key {
+        Key::Known(name) => {
+            out.extend_from_slice(b",\"");
+            out.extend_from_slice(name.as_bytes());
+            out.extend_from_slice(b"\":");
+        }
+        Key::Free(name) => {
+            out.push(b',');
+            if text::write_string_up_to(out, name, NAME_BYTES_MAX) {
+                cuts.add(name);
+            }
+            out.push(b':');
+        }
+    }
+}
+
+#[inline]
+fn write_number(out: &mut Vec<u8>, value: impl serde::Serialize) {
+    // Writing to memory can't fail, and a parser's floats are finite.
+    let _ = serde_json::to_writer(out, &value);
+}
+
+#[cfg(test)]
+mod tests {
+    use hivetail_parsers::Time;
+    use serde_json::{Value as Json, json};
+
+    use super::*;
+
+    fn encoded(record: &Record<'_>, line_cut: bool) -> Json {
+        let mut out = Vec::new();
+        let constants = Constants::default();
+        let received = Timestamp::from_ns(0);
+        let event = Event { record, constants: &constants, offset: None, received, line_cut, partial: false };
+        Encoder::default().event(&mut out, &event);
+        assert_eq!(out.pop(), Some(b','));
+        assert!(out.len() <= EVENT_BYTES_MAX);
+        serde_json::from_slice(&out).unwrap()
+    }
+
+    #[test]
+    fn values_keep_their_types() {
+        let mut record = Record::new();
+        record.set("duration_ms", Value::Float(1.0));
+        record.set("a", Value::Int(-1));
+        record.set_free(b"b\"", Value::Number(b"1.50"));
+        record.set("c", Value::Text(b"\xff"));
+        let event = encoded(&record, false);
+        assert_eq!(
+            event["data"].to_string(),
+            json!({
+                "a": -1, "b\"": 1.5, "c": "\u{fffd}", "duration_ms": 1.0,
+                "meta.signal_type": "log", "meta.timestamp_source": "received",
+            })
+            .to_string()
+        );
+        assert_eq!((&event["time"], &event["samplerate"]), (&json!("1970-01-01T00:00:00Z"), &json!(1)));
+    }
+
+    #[test]
+    fn long_strings_and_long_events_are_cut_and_say_so() {
+        let long = vec![b'x'; 70_000];
+        let mut record = Record::new();
+        record.set("body", Value::Text(&long));
+        let event = encoded(&record, true);
+        assert_eq!(event["data"]["body"].as_str().map(str::len), Some(STRING_BYTES_MAX));
+        assert_eq!(event["data"]["meta.truncated"], "body,line");
+        let names: Vec<String> = (0..20).map(|n| format!("k{n}")).collect();
+        for name in &names {
+            record.set_free(name.as_bytes(), Value::Text(&long[..65_000]));
+        }
+        let cut = encoded(&record, false)["data"]["meta.truncated"].as_str().unwrap().to_owned();
+        assert!(cut.starts_with("body,k") && cut.ends_with("k19"), "{cut}");
+    }
+
+    #[test]
+    fn at_most_2_000_fields() {
+        let names: Vec<String> = (0..2_500).map(|n| format!("k{n}")).collect();
+        let mut record = Record::new();
+        for name in &names {
+            record.set_free(name.as_bytes(), Value::Bool(true));
+        }
+        let event = encoded(&record, false);
+        let fields = event["data"].as_object().unwrap().len();
+        assert!((1_985..=2_000).contains(&fields), "{fields}");
+    }
+
+    #[test]
+    fn a_time_far_ahead_is_clamped() {
+        let mut record = Record::new();
+        for (seconds, source) in [(3_600, Json::Null), (3_601, json!("clamped"))] {
+            let at = Timestamp::from_ns(0).plus_seconds(seconds);
+            record.time = Some(Time { at, source: TimeSource::Log });
+            assert_eq!(encoded(&record, false)["data"]["meta.timestamp_source"], source);
+        }
+    }
+}
