@@ -6,9 +6,13 @@
 //! Invariants: `resume` never moves backwards and never passes a position that is neither decided nor held; and
 //! at every moment `read + recovered` equals the sum of all outcomes and `open` ([`Counts::balance`]).
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Mutex, PoisonError},
+};
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
 
 /// One ordered, positioned input: a generation of a file, or stdin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -202,6 +206,32 @@ impl Ledger {
     #[must_use]
     pub const fn counts(&self) -> Counts {
         self.counts
+    }
+}
+
+/// The ledger of a process: entered once per chunk and per batch, so a lock is cheap.
+#[derive(Debug, Default)]
+pub struct SharedLedger {
+    ledger: Mutex<Ledger>,
+    changed: Notify,
+}
+
+impl SharedLedger {
+    /// Writes to the ledger.
+    pub fn with<T>(&self, act: impl FnOnce(&mut Ledger) -> T) -> T {
+        let result = act(&mut self.ledger.lock().unwrap_or_else(PoisonError::into_inner));
+        self.changed.notify_one();
+        result
+    }
+
+    /// Reads the ledger.
+    pub fn read<T>(&self, ask: impl FnOnce(&Ledger) -> T) -> T {
+        ask(&self.ledger.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Resolves when the ledger was written to since the last call.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
     }
 }
 

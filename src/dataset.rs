@@ -69,6 +69,12 @@ impl Template {
         Ok(Self { parts })
     }
 
+    /// The value of one field.
+    #[must_use]
+    pub fn field(name: &str) -> Self {
+        Self { parts: vec![Part::Field(name.to_owned())] }
+    }
+
     /// The template with the fields filled in that are the same for all events of a stream.
     #[must_use]
     pub fn with(&self, constants: &[(String, String)]) -> Self {

@@ -49,7 +49,12 @@ impl Parcel {
     ///
     /// # Errors
     /// What the compressor fails with.
-    pub fn pack(batch: Batch, dataset: Arc<str>, sealed: Sealed, compressor: &mut Compressor) -> std::io::Result<Self> {
+    pub fn pack(
+        batch: Batch,
+        dataset: Arc<str>,
+        sealed: Sealed,
+        compressor: &mut Compressor,
+    ) -> std::io::Result<Self> {
         let body = compressor.compress(&batch.body)?;
         let Batch { key, ends, claims, mut reservation, .. } = batch;
         reservation.shrink_to(body.len() + ends.len() * size_of::<u32>());
@@ -147,7 +152,8 @@ impl Courier {
     async fn deliver(&self, mut parcel: Parcel) {
         let mut backoff = Backoff::default();
         loop {
-            let attempt = self.client.send(&parcel.dataset, parcel.body.clone(), parcel.ends.len(), self.clock.now());
+            let attempt =
+                self.client.send(&parcel.dataset, parcel.body.clone(), parcel.ends.len(), self.clock.now());
             let reply = tokio::select! {
                 reply = attempt => reply,
                 () = self.give_up.cancelled() => return self.abandon(&parcel),
@@ -196,7 +202,8 @@ impl Courier {
             return true;
         }
         tracing::warn!(dataset = %parcel.dataset, events = retries, "some events were not taken, trying them again");
-        let left = |(claim, counts): &(Claim, [u32; 3])| Claim { events: counts[Verdict::Retry as usize], ..*claim };
+        let left =
+            |(claim, counts): &(Claim, [u32; 3])| Claim { events: counts[Verdict::Retry as usize], ..*claim };
         parcel.claims = tallies.iter().map(left).filter(|claim| claim.events > 0).collect();
         let mut repacker = self.repacker.lock().unwrap_or_else(PoisonError::into_inner);
         if let Err(error) = repacker.keep_retries(parcel, verdicts) {
@@ -247,9 +254,8 @@ mod tests {
     fn verdicts_are_tallied_by_claim() {
         let mut ledger = Ledger::default();
         let stream = ledger.open_stream(0);
-        let mut claim = |end, events| {
-            Claim { span: ledger.open_span(stream, end, Passed { events, blank: 0 }), events }
-        };
+        let mut claim =
+            |end, events| Claim { span: ledger.open_span(stream, end, Passed { events, blank: 0 }), events };
         let claims = [claim(1, 2), claim(2, 3)];
         use Verdict::{Accepted, Refused, Retry};
         let tallies = tally(&claims, &[Accepted, Retry, Refused, Retry, Retry]);

@@ -59,6 +59,36 @@ impl LineBuffer {
         (self.start, self.searched, self.skipped, self.position) = (0, 0, 0, position);
     }
 
+    /// Goes on inside a line over the cap of which `skipped` bytes were read past: takes its head anew from
+    /// `read`. If the head is no longer there, the line is begun again.
+    ///
+    /// # Errors
+    /// What `read` fails with.
+    pub fn restore<E>(
+        &mut self,
+        position: u64,
+        skipped: u64,
+        read: impl FnOnce(&mut [u8], u64) -> Result<usize, E>,
+    ) -> Result<(), E> {
+        self.reset(position);
+        if skipped > 0 {
+            self.bytes.resize(self.line_bytes_max + 2, 0);
+            let head = read(&mut self.bytes, position)?;
+            if head == self.bytes.len() {
+                (self.searched, self.skipped) = (head, skipped);
+            } else {
+                self.bytes.clear();
+            }
+        }
+        Ok(())
+    }
+
+    /// How many bytes of a line over the cap have been read past, for [`LineBuffer::restore`].
+    #[must_use]
+    pub const fn skipped(&self) -> u64 {
+        self.skipped
+    }
+
     /// The start of the first line not yet taken.
     #[must_use]
     pub const fn position(&self) -> u64 {
@@ -276,6 +306,29 @@ mod tests {
             lines,
             [(vec![b'x'; CAP], 0, huge + 1, true), (b"ab".to_vec(), huge + 1, huge + 4, false),]
         );
+    }
+
+    #[test]
+    fn a_long_line_is_gone_on_with_after_another_file_had_the_buffer() {
+        let input = [&[b'x'; 300][..], b"\nab\n"].concat();
+        let read = |room: &mut [u8], at: u64| -> Result<usize, ()> {
+            let rest = &input[usize::try_from(at).unwrap()..];
+            let len = rest.len().min(room.len()).min(100);
+            room[..len].copy_from_slice(&rest[..len]);
+            Ok(len)
+        };
+        let mut buffer = LineBuffer::new(CAP);
+        buffer.fill(read).unwrap();
+        assert!(!buffer.has_line());
+        buffer.fill(read).unwrap();
+        let skipped = buffer.skipped();
+        buffer.reset(7);
+        buffer.restore(0, skipped, read).unwrap();
+        while !buffer.has_line() {
+            buffer.fill(read).unwrap();
+        }
+        let lines: Vec<Owned> = buffer.lines().map(own).collect();
+        assert_eq!(lines, [(vec![b'x'; CAP], 0, 301, true), (b"ab".to_vec(), 301, 304, false)]);
     }
 
     #[test]

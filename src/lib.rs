@@ -1,8 +1,52 @@
-//! stub
+//! # hivetail: logs in, wide events at Honeycomb, nothing lost
+//!
+//! The life of a line, in the order of the modules below:
+//!
+//! ```text
+//! source ─► frame ─► pass: envelope ─► parse ─► encode ─► batch ─► deliver ─► ack ─► checkpoint
+//! ```
+//!
+//! A [`source`] reads a chunk, [`frame`] cuts it into lines, one synchronous [`pass`] opens each line's envelope,
+//! parses it (crate `hivetail-parsers`) and [`encode`]s it straight into the bytes of a run for its [`dataset`].
+//! Runs are concatenated to a [`batch`], which is compressed when it is sealed and delivered ([`deliver`]) until
+//! each event has a verdict. The ledger ([`ack`]) knows which positions are decided, the [`checkpoint`] outlives
+//! the process, and one byte [`budget`] bounds all that is between read and outcome.
+//!
+//! Time and randomness are arguments; I/O lives in the sources, the HTTP client and the checkpoint file.
+//! [`pipeline`] is the only module that knows all stages.
+
 #![forbid(unsafe_code)]
-pub mod ack;
-pub mod batch;
-pub mod budget;
-pub mod dataset;
-pub mod encode;
+
+pub mod pipeline;
+
+pub mod source;
+
 pub mod frame;
+
+pub mod pass;
+
+pub mod encode;
+
+pub mod dataset;
+
+pub mod batch;
+
+pub mod deliver;
+
+pub mod ack;
+
+pub mod checkpoint;
+
+pub mod budget;
+
+pub mod clock;
+
+pub mod api_key;
+
+pub mod cli;
+
+pub mod config;
+
+pub mod shutdown;
+
+pub mod telemetry;

@@ -54,9 +54,9 @@ pub enum Format {
 }
 
 impl Format {
-    /// Every format, in the order in which [`Format::Auto`] tries them: strict ones first.
+    /// Every format, in the order of their declaration.
     pub const ALL: [Self; 6] =
-        [Self::Auto, Self::Json, Self::IngressNginx, Self::Nginx, Self::Phoenix, Self::Raw];
+        [Self::Auto, Self::IngressNginx, Self::Nginx, Self::Phoenix, Self::Json, Self::Raw];
 
     /// The name used in configuration, on the command line and in `log.format`.
     #[must_use]

@@ -94,7 +94,8 @@ impl Client {
     /// When the key is no header value, or TLS can't be set up.
     pub fn new(settings: &Settings) -> Result<Self, ClientError> {
         let mut headers = HeaderMap::new();
-        let mut key = HeaderValue::from_str(settings.api_key.expose_secret()).map_err(|_| ClientError::Key)?;
+        let mut key =
+            HeaderValue::from_str(settings.api_key.expose_secret()).map_err(|_| ClientError::Key)?;
         key.set_sensitive(true);
         headers.insert("x-honeycomb-team", key);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -118,7 +119,13 @@ impl Client {
     ///
     /// # Errors
     /// When there is no answer, or one too long to be one.
-    pub async fn send(&self, dataset: &str, body: Bytes, events: usize, now: Timestamp) -> Result<Reply, ClientError> {
+    pub async fn send(
+        &self,
+        dataset: &str,
+        body: Bytes,
+        events: usize,
+        now: Timestamp,
+    ) -> Result<Reply, ClientError> {
         let segment = utf8_percent_encode(dataset, SEGMENT);
         let url = self.endpoint(&format!("1/batch/{segment}"));
         let response = self.http.post(url).body(body).send().await?;

@@ -68,7 +68,7 @@ const fn verdict(status: u16) -> Verdict {
 }
 
 /// The status and what the body says of it: Honeycomb's `error`, else the beginning of whatever it is.
-fn described(status: u16, body: &[u8]) -> String {
+pub(crate) fn described(status: u16, body: &[u8]) -> String {
     const EXCERPT_CHARS_MAX: usize = 200;
     #[derive(Deserialize)]
     struct Error {
@@ -130,15 +130,21 @@ mod tests {
     #[test]
     fn a_200_is_read_event_by_event() {
         let body = br#"[{"status":202},{"status":400,"error":"Event has too many columns."},{"status":429},{"status":500}]"#;
-        let verdicts = vec![Verdict::Accepted, Verdict::Refused, Verdict::Retry, Verdict::Retry, Verdict::Retry];
+        let verdicts =
+            vec![Verdict::Accepted, Verdict::Refused, Verdict::Retry, Verdict::Retry, Verdict::Retry];
         let reasons = vec!["400 Event has too many columns.".to_owned()];
         assert_eq!(judge(200, body, 5), Answer::Events(verdicts, reasons), "the missing tail is tried again");
-        assert_eq!(judge(200, br#"[{"status":202},{"status":202}]"#, 1), Answer::Events(vec![Verdict::Accepted], vec![]));
+        assert_eq!(
+            judge(200, br#"[{"status":202},{"status":202}]"#, 1),
+            Answer::Events(vec![Verdict::Accepted], vec![])
+        );
     }
 
     #[test]
     fn anything_unclear_is_tried_again() {
-        for (status, body) in [(200, &b""[..]), (200, b"<html>"), (202, b"{}"), (429, b""), (503, b"x"), (408, b"")] {
+        for (status, body) in
+            [(200, &b""[..]), (200, b"<html>"), (202, b"{}"), (429, b""), (503, b"x"), (408, b"")]
+        {
             assert!(matches!(judge(status, body, 1), Answer::Retry(_)), "{status}");
         }
     }

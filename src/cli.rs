@@ -1,0 +1,214 @@
+//! The command line, which others script against.
+//!
+//! Takes arguments, gives an exit code: 0 when all is well, 1 when something was left undelivered or refused, 2
+//! for wrong usage, 78 for bad configuration (`sysexits.h`, `EX_CONFIG`).
+
+mod check;
+mod parse;
+
+use std::{
+    io::{self, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::{Args, Parser, Subcommand};
+use hivetail_parsers::{Format, envelope::Envelope};
+use tokio_util::sync::CancellationToken;
+use toml::Spanned;
+
+use crate::{
+    api_key,
+    config::{ApiUrl, Config, ConfigError, Dataset, EnvelopeName, FormatName, Source, SourceType},
+    pipeline::{self, Job, Report},
+    shutdown,
+};
+
+const EX_CONFIG: u8 = 78;
+
+/// A structured log shipping agent: logs in, wide events at Honeycomb, nothing lost.
+#[derive(Debug, Parser)]
+#[command(name = "hivetail", version, about)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Follow the files and pipes that the configuration names, and ship them.
+    Run {
+        /// The configuration file.
+        #[arg(short, long, default_value = "/etc/hivetail/config.toml")]
+        config: PathBuf,
+        /// Ship what is there, then exit.
+        #[arg(long)]
+        once: bool,
+    },
+    /// Ship standard input, without any file: `fly logs | hivetail pipe`.
+    Pipe(PipeArgs),
+    /// Print the events that would be shipped, one JSON object a line.
+    Parse(parse::ParseArgs),
+    /// Validate the configuration and ask Honeycomb whose key it is.
+    Check {
+        /// The configuration file.
+        #[arg(short, long, default_value = "/etc/hivetail/config.toml")]
+        config: PathBuf,
+        /// Ask nobody.
+        #[arg(long)]
+        offline: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+struct PipeArgs {
+    #[command(flatten)]
+    shape: Shape,
+    /// The dataset, or a template such as `{fly.region}` for one.
+    #[arg(long)]
+    dataset: Option<String>,
+    /// Becomes the field `service.name`, and the dataset unless one is given.
+    #[arg(long)]
+    service: Option<String>,
+    /// Where the API is: Honeycomb's EU host, Refinery, or hive.
+    #[arg(long)]
+    api_url: Option<String>,
+}
+
+/// What the lines are.
+#[derive(Debug, Args)]
+struct Shape {
+    /// The lines' format; the name of an envelope means that envelope with `auto` inside.
+    #[arg(long, default_value = "auto", value_parser = format_or_envelope)]
+    format: FormatOrEnvelope,
+    /// What a platform put round each line.
+    #[arg(long, value_parser = envelope)]
+    envelope: Option<Envelope>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum FormatOrEnvelope {
+    Format(Format),
+    Envelope(Envelope),
+}
+
+fn format_or_envelope(name: &str) -> Result<FormatOrEnvelope, String> {
+    let format = Format::from_name(name).map(FormatOrEnvelope::Format);
+    let envelope = || Envelope::from_name(name).filter(|envelope| *envelope != Envelope::None);
+    format
+        .or_else(|| envelope().map(FormatOrEnvelope::Envelope))
+        .ok_or_else(|| format!("allowed: {}; or an envelope: {}", FormatName::all(), EnvelopeName::all()))
+}
+
+fn envelope(name: &str) -> Result<Envelope, String> {
+    Envelope::from_name(name).ok_or_else(|| format!("allowed: {}", EnvelopeName::all()))
+}
+
+impl Shape {
+    fn source(&self) -> Source {
+        let (format, implied) = match self.format {
+            FormatOrEnvelope::Format(format) => (format, Envelope::None),
+            FormatOrEnvelope::Envelope(envelope) => (Format::Auto, envelope),
+        };
+        let mut source = Source::new(SourceType::Stdin);
+        source.format = FormatName(format);
+        source.envelope = EnvelopeName(self.envelope.unwrap_or(implied));
+        source
+    }
+}
+
+impl Cli {
+    /// Does what was asked.
+    ///
+    /// # Errors
+    /// What stood in the way, for people.
+    pub async fn run(self) -> anyhow::Result<ExitCode> {
+        match self.command {
+            Command::Run { config, once } => {
+                let config = match load(&config) {
+                    Ok(config) => config,
+                    Err(error) => return complain(&error),
+                };
+                ship(config, once, true).await
+            }
+            Command::Pipe(pipe) => match pipe.config() {
+                Ok(config) => ship(config, true, false).await,
+                Err(error) => {
+                    say(&format!("hivetail pipe: {error}"))?;
+                    Ok(ExitCode::from(2))
+                }
+            },
+            Command::Parse(parse) => parse.run(),
+            Command::Check { config, offline } => match load(&config) {
+                Ok(loaded) => check::run(&config, &loaded, offline).await,
+                Err(error) => complain(&error),
+            },
+        }
+    }
+}
+
+impl PipeArgs {
+    fn config(&self) -> Result<Config, String> {
+        let mut config = Config::default();
+        if let Some(url) = &self.api_url {
+            let url = ApiUrl::try_from(url.clone()).map_err(|error| format!("--api-url {url}: {error}"))?;
+            config.honeycomb.api_url = url;
+        }
+        let mut source = self.shape.source();
+        source.service.clone_from(&self.service);
+        if let Some(dataset) = &self.dataset {
+            let template = Dataset::try_from(dataset.clone());
+            source.dataset = Some(template.map_err(|error| format!("--dataset {dataset}: {error}"))?);
+        }
+        config.source.push(Spanned::new(0..0, source));
+        Ok(config)
+    }
+}
+
+fn load(path: &Path) -> Result<Config, ConfigError> {
+    let file = path.display().to_string();
+    let text = std::fs::read_to_string(path).map_err(|error| ConfigError::unreadable(&file, &error))?;
+    Config::parse(&file, &text)
+}
+
+async fn ship(config: Config, once: bool, keeps_state: bool) -> anyhow::Result<ExitCode> {
+    let api_key =
+        match api_key::find(api_key::Environment::of_process(), config.honeycomb.api_key_file.as_deref()) {
+            Ok(key) => key,
+            Err(error) => return complain(&error),
+        };
+    let stop = CancellationToken::new();
+    shutdown::listen(stop.clone())?;
+    let job = Job { config, api_key, once, keeps_state };
+    let report = pipeline::run(job, stop.clone()).await?;
+    Ok(verdict(&report, stop.is_cancelled()))
+}
+
+/// The exit code tells the truth: 0 only if nothing is lost, and, when the input had an end, nothing is left.
+fn verdict(report: &Report, stopped: bool) -> ExitCode {
+    let counts = &report.counts;
+    if counts.shutdown > 0 {
+        tracing::error!(
+            lines = counts.shutdown,
+            "lines lost: their input can't be read again and could not be delivered in time"
+        );
+    }
+    if counts.open > 0 {
+        tracing::warn!(
+            lines = counts.open,
+            "lines not delivered yet; the next start reads them again from the checkpoint"
+        );
+    }
+    let lost = counts.shutdown + counts.refused > 0;
+    if lost || (counts.open > 0 && !stopped) { ExitCode::from(1) } else { ExitCode::SUCCESS }
+}
+
+/// Bad configuration: said plainly, since logging may not be what the reader looks at.
+fn complain(error: &dyn std::error::Error) -> anyhow::Result<ExitCode> {
+    say(&format!("hivetail: {error}"))?;
+    Ok(ExitCode::from(EX_CONFIG))
+}
+
+fn say(text: &str) -> io::Result<()> {
+    writeln!(io::stderr(), "{text}")
+}

@@ -1,0 +1,175 @@
+//! `hivetail parse`: the events that would be shipped, on standard output.
+//!
+//! One JSON object a line, byte for byte the wire's; with `--pretty` laid out for people. A summary goes to
+//! standard error.
+
+use std::{
+    fs::File,
+    io::{self, BufWriter, ErrorKind, Read, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+};
+
+use clap::Args;
+use hivetail_parsers::{Format, Timestamp, timestamp};
+use serde_json::Value;
+
+use super::Shape;
+use crate::{
+    clock::{self, Clock},
+    config::Config,
+    encode::Constants,
+    frame::LineBuffer,
+    pass::{Chunk, Pass, StreamFacts},
+};
+
+#[derive(Debug, Args)]
+pub(super) struct ParseArgs {
+    #[command(flatten)]
+    shape: Shape,
+    /// What time it is, in RFC 3339: for lines that tell no date or no time at all.
+    #[arg(long, value_parser = instant)]
+    now: Option<Timestamp>,
+    /// Laid out for people.
+    #[arg(long)]
+    pretty: bool,
+    /// Files to read; `-` or none means standard input.
+    files: Vec<PathBuf>,
+}
+
+fn instant(text: &str) -> Result<Timestamp, String> {
+    timestamp::rfc3339(text.as_bytes())
+        .ok_or_else(|| "allowed: RFC 3339, such as 2026-11-21T20:52:42Z".to_owned())
+}
+
+#[derive(Debug, Default)]
+struct Summary {
+    lines: u64,
+    events: u64,
+    unparsed: u64,
+    by_format: [u64; Format::ALL.len()],
+}
+
+impl Summary {
+    fn add(&mut self, chunk: &Chunk) {
+        self.lines += u64::from(chunk.passed.events) + u64::from(chunk.passed.blank);
+        self.events += u64::from(chunk.passed.events);
+        self.unparsed += chunk.unparsed;
+        for (sum, count) in self.by_format.iter_mut().zip(chunk.by_format) {
+            *sum += count;
+        }
+    }
+
+    fn write(&self, out: &mut impl Write) -> io::Result<()> {
+        write!(out, "{} lines, {} events, {} unparsed", self.lines, self.events, self.unparsed)?;
+        for (format, count) in Format::ALL.iter().zip(self.by_format).filter(|(_, count)| *count > 0) {
+            write!(out, ", {count} {}", format.name())?;
+        }
+        writeln!(out)
+    }
+}
+
+impl ParseArgs {
+    pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
+        let config = Config::default();
+        let pass = Pass::new(&self.shape.source(), &config.honeycomb.dataset.0, Arc::default());
+        let clock = self.now.map_or(Clock::System, Clock::Fixed);
+        let mut printer = Printer {
+            pass,
+            clock,
+            pretty: self.pretty,
+            line_bytes_max: config.limits.line_bytes.get(),
+            out: BufWriter::new(io::stdout().lock()),
+            summary: Summary::default(),
+        };
+        let stdin = [PathBuf::from("-")];
+        let files = if self.files.is_empty() { &stdin[..] } else { &self.files };
+        for path in files {
+            match printer.file(path) {
+                // Whoever read has seen enough.
+                Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(ExitCode::SUCCESS),
+                result => result.map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))?,
+            }
+        }
+        printer.summary.write(&mut io::stderr())?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+struct Printer<W> {
+    pass: Pass,
+    clock: Clock,
+    pretty: bool,
+    line_bytes_max: usize,
+    out: W,
+    summary: Summary,
+}
+
+impl<W: Write> Printer<W> {
+    fn file(&mut self, path: &Path) -> io::Result<()> {
+        let mut facts =
+            StreamFacts { constants: Constants::default(), tells_offset: false, date: None, prefer: None };
+        if path == Path::new("-") {
+            return self.lines(&mut io::stdin().lock(), &mut facts);
+        }
+        let mut file = File::open(path)?;
+        if matches!(self.clock, Clock::System) {
+            facts.date = file.metadata().and_then(|metadata| metadata.modified()).ok().map(clock::of);
+        }
+        self.lines(&mut file, &mut facts)
+    }
+
+    fn lines(&mut self, input: &mut impl Read, facts: &mut StreamFacts) -> io::Result<()> {
+        let mut buffer = LineBuffer::new(self.line_bytes_max);
+        loop {
+            let read = buffer.fill(|room, _| {
+                loop {
+                    match input.read(room) {
+                        Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                        result => return result,
+                    }
+                }
+            })?;
+            while buffer.has_line() {
+                let chunk = self.pass.run(buffer.lines(), facts, self.clock.now(), usize::MAX);
+                buffer.take(chunk.end);
+                self.print(&chunk)?;
+            }
+            if read == 0 {
+                let line = buffer.unfinished_line().into_iter();
+                let chunk = self.pass.run(line, facts, self.clock.now(), usize::MAX);
+                return self.print(&chunk);
+            }
+            self.out.flush()?;
+        }
+    }
+
+    fn print(&mut self, chunk: &Chunk) -> io::Result<()> {
+        self.summary.add(chunk);
+        let mut start = 0;
+        for run in &chunk.runs {
+            for end in &run.ends {
+                let event = &run.events[start..*end as usize - 1];
+                if self.pretty {
+                    write_pretty(&mut self.out, event)?
+                } else {
+                    self.out.write_all(event)?
+                }
+                self.out.write_all(b"\n")?;
+                start = *end as usize;
+            }
+        }
+        self.out.flush()
+    }
+}
+
+/// The time, then a field a line.
+fn write_pretty(out: &mut impl Write, event: &[u8]) -> io::Result<()> {
+    let event: Value = serde_json::from_slice(event)?;
+    writeln!(out, "{}", event["time"].as_str().unwrap_or_default())?;
+    for (name, value) in event["data"].as_object().into_iter().flatten() {
+        writeln!(out, "  {name:<32} {value}")?;
+    }
+    Ok(())
+}

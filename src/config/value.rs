@@ -1,0 +1,196 @@
+//! Configuration values that can't be wrong once they exist.
+//!
+//! Each type's reading is its check; the error says what is allowed. Where the value stood is added by the
+//! file's reader.
+
+use std::fmt;
+
+use hivetail_parsers::{Format, Timestamp, envelope::Envelope, names};
+use jiff::tz::TimeZone;
+use reqwest::Url;
+use serde::{Deserialize, Deserializer, de};
+
+/// A whole number from `MIN` to `MAX`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ranged<const MIN: u64, const MAX: u64>(u64);
+
+impl<const MIN: u64, const MAX: u64> Ranged<MIN, MAX> {
+    /// A default, checked when compiled.
+    #[must_use]
+    pub const fn new(value: u64) -> Self {
+        assert!(value >= MIN && value <= MAX, "a default out of its range");
+        Self(value)
+    }
+
+    /// The number.
+    #[must_use]
+    pub fn get(self) -> usize {
+        usize::try_from(self.0).unwrap_or(usize::MAX)
+    }
+
+    /// The number, of milliseconds.
+    #[must_use]
+    pub const fn as_ms(self) -> std::time::Duration {
+        std::time::Duration::from_millis(self.0)
+    }
+}
+
+impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for Ranged<MIN, MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = i64::deserialize(deserializer)?;
+        u64::try_from(value)
+            .ok()
+            .filter(|value| (MIN..=MAX).contains(value))
+            .map(Self)
+            .ok_or_else(|| de::Error::custom(format!("allowed: {MIN} to {MAX}")))
+    }
+}
+
+/// The API's address.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub struct ApiUrl(pub Url);
+
+impl Default for ApiUrl {
+    fn default() -> Self {
+        Self(Url::parse("https://api.honeycomb.io").expect("a constant"))
+    }
+}
+
+impl TryFrom<String> for ApiUrl {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let url = Url::parse(&text).map_err(|error| format!("not a URL: {error}"))?;
+        if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
+            return Err("allowed: an http or https URL with a host".to_owned());
+        }
+        if !url.username().is_empty()
+            || url.password().is_some()
+            || url.query().is_some()
+            || url.fragment().is_some()
+        {
+            return Err("allowed: scheme, host, port and path; no user, query or fragment".to_owned());
+        }
+        Ok(Self(url))
+    }
+}
+
+/// A format by its name.
+#[derive(Clone, Copy, Debug)]
+pub struct FormatName(pub Format);
+
+impl Default for FormatName {
+    fn default() -> Self {
+        Self(Format::Auto)
+    }
+}
+
+impl FormatName {
+    /// Every name, for people.
+    #[must_use]
+    pub fn all() -> String {
+        Format::ALL.map(Format::name).join(", ")
+    }
+}
+
+impl<'de> Deserialize<'de> for FormatName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        let format = Format::from_name(&name).map(Self);
+        format.ok_or_else(|| de::Error::custom(format!("allowed: {}", Self::all())))
+    }
+}
+
+/// An envelope by its name.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct EnvelopeName(pub Envelope);
+
+impl EnvelopeName {
+    /// Every name, for people.
+    #[must_use]
+    pub fn all() -> String {
+        Envelope::ALL.map(Envelope::name).join(", ")
+    }
+}
+
+impl<'de> Deserialize<'de> for EnvelopeName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        let envelope = Envelope::from_name(&name).map(Self);
+        envelope.ok_or_else(|| de::Error::custom(format!("allowed: {}", Self::all())))
+    }
+}
+
+/// A time zone by its IANA name.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Zone(TimeZone);
+
+impl Zone {
+    /// Its offset from UTC at that instant, in seconds.
+    #[must_use]
+    pub fn offset_s(&self, at: Timestamp) -> i32 {
+        let at = jiff::Timestamp::from_nanosecond(i128::from(at.ns())).unwrap_or_default();
+        self.0.to_offset(at).seconds()
+    }
+}
+
+impl Default for Zone {
+    fn default() -> Self {
+        Self(TimeZone::UTC)
+    }
+}
+
+impl TryFrom<String> for Zone {
+    type Error = &'static str;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        let zone = TimeZone::get(&name);
+        zone.map(Self).map_err(|_| "allowed: an IANA time zone, such as Europe/Berlin or UTC")
+    }
+}
+
+/// A pattern of paths: `*`, `?`, `[…]`, and `**` for any number of folders.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Glob(pub glob::Pattern);
+
+impl TryFrom<String> for Glob {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        if text.is_empty() {
+            return Err("allowed: a path or a glob".to_owned());
+        }
+        glob::Pattern::new(&text).map(Self).map_err(|error| format!("not a glob: {}", error.msg))
+    }
+}
+
+/// A name that configuration may give to a field.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
+pub struct FieldName(pub String);
+
+impl TryFrom<String> for FieldName {
+    type Error = &'static str;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        if name.is_empty() || name.len() > 255 {
+            return Err("allowed: a name of 1 to 255 bytes");
+        }
+        if names::is_reserved(name.as_bytes()) {
+            return Err("meta.* and log.* are set by the agent itself");
+        }
+        if names::type_of(name.as_bytes()).is_some_and(|known| known != names::Type::String) {
+            return Err("events have that field already, as a number or a boolean");
+        }
+        Ok(Self(name))
+    }
+}
+
+impl fmt::Display for FieldName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

@@ -1,0 +1,252 @@
+//! One synchronous pass over a chunk: envelope → parse → encode, into one run for each dataset.
+//!
+//! Takes the framed lines of one stream, gives encoded events and what became of each line. Pure: the time comes
+//! in with the chunk.
+//!
+//! Invariants: no allocation per line once warm; the pass ends before the first event that would make its runs
+//! larger than the room it was given, and the lines from there on are the next pass's.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use hivetail_parsers::{Context, Format, ParseError, Parser, Record, Scratch, Timestamp, envelope::Envelope};
+
+use crate::{
+    ack::Passed,
+    batch::Run,
+    config::{Source, Zone},
+    dataset::{DatasetId, Datasets, FALLBACK, Template},
+    encode::{Constants, Encoder, Event},
+    frame::{CHUNK_BYTES, Line},
+};
+
+/// What the pass has to know of a stream.
+#[derive(Debug)]
+pub struct StreamFacts {
+    /// The fields that are the same for all its events.
+    pub constants: Constants,
+    /// Whether its positions are byte offsets that events should tell.
+    pub tells_offset: bool,
+    /// The instant nearest to which a line without a date was written; `None` for now.
+    pub date: Option<Timestamp>,
+    /// The format that last succeeded.
+    pub prefer: Option<Format>,
+}
+
+/// The encoded events of one dataset.
+#[derive(Debug)]
+pub struct Encoded {
+    /// Where they go.
+    pub dataset: DatasetId,
+    /// The events, each followed by a comma.
+    pub events: Vec<u8>,
+    /// Where each ends in `events`.
+    pub ends: Vec<u32>,
+}
+
+/// What a pass made of a chunk.
+#[derive(Debug, Default)]
+pub struct Chunk {
+    /// One for each dataset.
+    pub runs: Vec<Encoded>,
+    /// The position after the last line that was passed.
+    pub end: u64,
+    /// What became of the lines.
+    pub passed: Passed,
+    /// Lines by the format that parsed them, in the order of [`Format::ALL`].
+    pub by_format: [u64; Format::ALL.len()],
+    /// Lines that no parser understood.
+    pub unparsed: u64,
+    /// Lines over the cap.
+    pub cut: u64,
+}
+
+/// Passes the chunks of one source.
+#[derive(Debug)]
+pub struct Pass {
+    envelope: Envelope,
+    parser: Parser,
+    zone: Zone,
+    reserved: Vec<String>,
+    template: Template,
+    fixed_dataset: Option<DatasetId>,
+    datasets: Arc<Mutex<Datasets>>,
+    scratch: Scratch,
+    record: Record<'static>,
+    encoder: Encoder,
+    /// How large the last pass's largest run was: the next one's is about the same.
+    run_bytes: usize,
+}
+
+impl Pass {
+    /// The pass that a source's configuration asks for; `dataset` is the process's own template.
+    #[must_use]
+    pub fn new(source: &Source, dataset: &Template, datasets: Arc<Mutex<Datasets>>) -> Self {
+        let constants = source.constants();
+        let template = source.dataset.as_ref().map_or(dataset, |own| &own.0).with(&constants);
+        let mut locked = datasets.lock().unwrap_or_else(PoisonError::into_inner);
+        let fixed_dataset = template.fixed().map(|name| locked.id(&name));
+        drop(locked);
+        Self {
+            envelope: source.envelope.0,
+            parser: Parser::new(source.format.0),
+            zone: source.timezone.clone(),
+            reserved: constants.into_iter().map(|(name, _)| name).collect(),
+            template,
+            fixed_dataset,
+            datasets,
+            scratch: Scratch::new(),
+            record: Record::new(),
+            encoder: Encoder::default(),
+            run_bytes: 0,
+        }
+    }
+
+    /// Passes lines until there are no more, a chunk is full, or the runs fill `room_bytes`.
+    pub fn run<'l>(
+        &mut self,
+        lines: impl Iterator<Item = Line<'l>>,
+        facts: &mut StreamFacts,
+        received: Timestamp,
+        room_bytes: usize,
+    ) -> Chunk {
+        let mut chunk = Chunk::default();
+        let zone_offset_s = self.zone.offset_s(received);
+        let (mut cost, mut start) = (0, None);
+        for line in lines {
+            let begun = *start.get_or_insert(line.start);
+            if line.start - begun >= CHUNK_BYTES as u64 {
+                break;
+            }
+            if line.text.trim_ascii().is_empty() {
+                chunk.passed.blank += 1;
+                chunk.end = line.end;
+                continue;
+            }
+            let Some((added, parsed)) =
+                self.line(&line, facts, received, zone_offset_s, room_bytes - cost, &mut chunk.runs)
+            else {
+                break;
+            };
+            cost += added;
+            chunk.passed.events += 1;
+            chunk.end = line.end;
+            chunk.cut += u64::from(line.cut);
+            match parsed {
+                Ok(format) => {
+                    facts.prefer = Some(format);
+                    chunk.by_format[format as usize] += 1;
+                }
+                Err(_) => chunk.unparsed += 1,
+            }
+        }
+        self.run_bytes = chunk.runs.iter().map(|run| run.events.len()).max().unwrap_or(self.run_bytes);
+        chunk
+    }
+
+    /// One line into its run. Answers what the event costs, or nothing if it does not fit.
+    #[inline]
+    fn line(
+        &mut self,
+        line: &Line<'_>,
+        facts: &StreamFacts,
+        received: Timestamp,
+        zone_offset_s: i32,
+        room_bytes: usize,
+        runs: &mut Vec<Encoded>,
+    ) -> Option<(usize, Result<Format, ParseError>)> {
+        self.scratch.reset();
+        let mut record = std::mem::take(&mut self.record).recycle();
+        let opened = self.envelope.open(line.text, &self.scratch, &mut record);
+        let date = record.time.map(|time| time.at).or(facts.date).or(Some(received));
+        let context = Context { date, zone_offset_s, prefer: facts.prefer, reserved: &self.reserved };
+        let inner = opened.unwrap_or(line.text);
+        let parsed = self.parser.parse(inner, &context, &self.scratch, &mut record);
+        let dataset = match self.fixed_dataset {
+            Some(id) => id,
+            None => dataset_of(&self.template, &self.datasets, &record),
+        };
+        let index = run_index(runs, dataset, self.run_bytes);
+        let run = &mut runs[index];
+        let before = run.events.len();
+        let event = Event {
+            record: &record,
+            constants: &facts.constants,
+            offset: facts.tells_offset.then_some(line.start),
+            received,
+            line_cut: line.cut,
+            partial: line.partial,
+        };
+        self.encoder.event(&mut run.events, &event);
+        self.record = record.recycle();
+        let cost = Run::cost(run.events.len() - before, 1);
+        if cost > room_bytes {
+            run.events.truncate(before);
+            return None;
+        }
+        run.ends.push(u32::try_from(run.events.len()).unwrap_or(u32::MAX));
+        Some((cost, parsed))
+    }
+}
+
+/// The run of that dataset, begun if there is none. A chunk has few datasets, mostly one.
+fn run_index(runs: &mut Vec<Encoded>, dataset: DatasetId, run_bytes: usize) -> usize {
+    runs.iter().position(|run| run.dataset == dataset).unwrap_or_else(|| {
+        let events = Vec::with_capacity(run_bytes + run_bytes / 8);
+        runs.push(Encoded { dataset, events, ends: Vec::new() });
+        runs.len() - 1
+    })
+}
+
+fn dataset_of(template: &Template, datasets: &Mutex<Datasets>, record: &Record<'_>) -> DatasetId {
+    let name = template.fill(record);
+    let mut datasets = datasets.lock().unwrap_or_else(PoisonError::into_inner);
+    datasets.id(name.as_deref().unwrap_or(FALLBACK))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{config::SourceType, frame::LineBuffer};
+
+    fn facts() -> StreamFacts {
+        StreamFacts { constants: Constants::default(), tells_offset: true, date: None, prefer: None }
+    }
+
+    fn buffer(text: &[u8]) -> LineBuffer {
+        let mut buffer = LineBuffer::new(1_000);
+        let filled: Result<usize, ()> = buffer.fill(|room, _| {
+            room[..text.len()].copy_from_slice(text);
+            Ok(text.len())
+        });
+        assert_eq!(filled, Ok(text.len()));
+        assert!(buffer.has_line());
+        buffer
+    }
+
+    fn pass(dataset: &str) -> Pass {
+        let template = Template::parse(dataset).unwrap();
+        Pass::new(&Source::new(SourceType::File), &template, Arc::default())
+    }
+
+    const NOW: Timestamp = Timestamp::from_ns(0);
+
+    #[test]
+    fn a_pass_ends_before_the_event_that_does_not_fit() {
+        let buffer = buffer(b"{\"a\":1}\n{\"a\":2}\n \n{\"a\":3}\n");
+        let mut pass = pass("d");
+        let all = pass.run(buffer.lines(), &mut facts(), NOW, usize::MAX);
+        assert_eq!((all.end, all.passed), (26, Passed { events: 3, blank: 1 }));
+        let cost = Run::cost(all.runs[0].ends[1] as usize, 2);
+        let some = pass.run(buffer.lines(), &mut facts(), NOW, cost);
+        assert_eq!((some.end, some.passed), (18, Passed { events: 2, blank: 1 }));
+        let fewer = pass.run(buffer.lines(), &mut facts(), NOW, cost - 1);
+        assert_eq!((fewer.end, fewer.runs[0].ends.len()), (8, 1));
+    }
+
+    #[test]
+    fn each_dataset_has_its_run() {
+        let buffer = buffer(b"{\"app\":\"x\"}\n{\"app\":\"y\"}\n{}\n{\"app\":\"X\"}\n");
+        let chunk = pass("{app}").run(buffer.lines(), &mut facts(), NOW, usize::MAX);
+        assert_eq!(chunk.runs.iter().map(|run| run.ends.len()).collect::<Vec<_>>(), [2, 1, 1]);
+    }
+}

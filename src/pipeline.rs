@@ -1,0 +1,238 @@
+//! The pipeline: the only module that knows all stages. It builds them from the configuration, runs them as
+//! tasks, and drains them when reading ends.
+//!
+//! One task a source, one for the batcher, one for delivery (which has one a request), one for checkpoints;
+//! between them bounded channels of runs and parcels. They end in the order in which lines travel: sources stop,
+//! the batcher seals what it has, delivery finishes or gives up, the last checkpoint is saved.
+
+mod batching;
+mod saving;
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use secrecy::SecretString;
+use tokio::sync::mpsc;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    ack::{Counts, SharedLedger},
+    batch::{Batcher, Run},
+    budget::Flow,
+    checkpoint::{Register, Store, StoreError},
+    clock::Clock,
+    config::{Config, Source, SourceType},
+    dataset::Datasets,
+    deliver::{
+        Courier,
+        client::{Client, ClientError, Settings},
+        compress::Compressor,
+    },
+    encode::Constants,
+    frame::LineBuffer,
+    pass::{Pass, StreamFacts},
+    shutdown,
+    source::{
+        Feed,
+        file::{FileSource, discover::Discovery},
+        stdin::StdinSource,
+    },
+    telemetry::Metrics,
+};
+
+/// Runs on their way to the batcher; each has its bytes reserved.
+const RUNS_QUEUED_MAX: usize = 8;
+/// Parcels on their way to delivery; each has its bytes reserved.
+const PARCELS_QUEUED_MAX: usize = 64;
+
+/// What a pipeline is to do.
+#[derive(Debug)]
+pub struct Job {
+    /// How.
+    pub config: Config,
+    /// With which key.
+    pub api_key: SecretString,
+    /// Whether to end when all files have been read.
+    pub once: bool,
+    /// Whether to keep checkpoints; a pipe has nothing to come back to.
+    pub keeps_state: bool,
+}
+
+/// What became of everything.
+#[derive(Clone, Copy, Debug)]
+pub struct Report {
+    /// Every line's outcome; `open` ones will be read again from the checkpoint.
+    pub counts: Counts,
+}
+
+/// Why a pipeline can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The state directory.
+    #[error(transparent)]
+    State(#[from] StoreError),
+    /// The HTTP client.
+    #[error("the HTTP client can't be set up: {0}")]
+    Client(#[from] ClientError),
+    /// The compressor.
+    #[error("the compressor can't be set up: {0}")]
+    Compressor(#[from] std::io::Error),
+}
+
+/// What all tasks share.
+struct Shared {
+    flow: Flow,
+    ledger: Arc<SharedLedger>,
+    metrics: Arc<Metrics>,
+    register: Arc<Register>,
+    datasets: Arc<Mutex<Datasets>>,
+    clock: Clock,
+    give_up: CancellationToken,
+}
+
+/// Runs until `stop` is cancelled or the input ends, and drains.
+///
+/// # Errors
+/// When it can't start.
+pub async fn run(job: Job, stop: CancellationToken) -> Result<Report, StartError> {
+    let config = &job.config;
+    let store = if job.keeps_state { Some(Store::open(&config.state.dir)?) } else { None };
+    let loaded = store.as_ref().map(Store::load).unwrap_or_default();
+    let flow_bytes = config.plan().map_or(0, |plan| plan.flow_bytes);
+    let shared = Shared {
+        flow: Flow::new(flow_bytes),
+        ledger: Arc::default(),
+        metrics: Arc::default(),
+        register: Arc::new(Register::new(loaded)),
+        datasets: Arc::default(),
+        clock: Clock::System,
+        give_up: CancellationToken::new(),
+    };
+    let (to_batcher, runs) = mpsc::channel(RUNS_QUEUED_MAX);
+    let (to_courier, parcels) = mpsc::channel(PARCELS_QUEUED_MAX);
+    let courier = courier(&job, &shared)?;
+    let batcher = Batcher::new(config.batch.max_bytes.get(), config.batch.max_age_ms.as_ms());
+    let compressor = Compressor::new(config.honeycomb.compression)?;
+
+    let saved = CancellationToken::new();
+    let saving = store.map(|store| {
+        let (ledger, register) = (Arc::clone(&shared.ledger), Arc::clone(&shared.register));
+        tokio::spawn(saving::run(Arc::new(store), ledger, register, saved.clone()))
+    });
+    let inputs = spawn_sources(&job, &shared, to_batcher, &stop);
+    let drain = TaskTracker::new();
+    drain.spawn(batching::run(
+        batcher,
+        compressor,
+        runs,
+        to_courier,
+        shared.flow.clone(),
+        Arc::clone(&shared.datasets),
+    ));
+    drain.spawn(courier.run(parcels, config.deliver.concurrency.get()));
+    drain.close();
+
+    let summaries = tokio::spawn(log_summaries(Arc::clone(&shared.ledger), Arc::clone(&shared.metrics)));
+    tokio::select! {
+        () = inputs.wait() => {}
+        () = stop.cancelled() => {}
+    }
+    let shutdown = config.limits.shutdown_ms.as_ms();
+    drain_within(shutdown, &drain, &shared.give_up).await;
+    summaries.abort();
+    saved.cancel();
+    if let Some(saving) = saving {
+        // The deadline's last part is kept for this.
+        let _ = tokio::time::timeout(shutdown - shutdown::retry_for(shutdown), saving).await;
+    }
+    let counts = shared.ledger.read(crate::ack::Ledger::counts);
+    debug_assert_eq!(counts.balance(), 0, "{counts:?}");
+    shared.metrics.log_summary(&counts);
+    Ok(Report { counts })
+}
+
+/// Waits for the drain; tells delivery to give up shortly before the deadline, and leaves it at the deadline.
+async fn drain_within(shutdown: Duration, drain: &TaskTracker, give_up: &CancellationToken) {
+    if tokio::time::timeout(shutdown::retry_for(shutdown), drain.wait()).await.is_ok() {
+        return;
+    }
+    give_up.cancel();
+    let _ = tokio::time::timeout(shutdown - shutdown::retry_for(shutdown), drain.wait()).await;
+}
+
+fn courier(job: &Job, shared: &Shared) -> Result<Courier, StartError> {
+    let config = &job.config;
+    let client = Client::new(&Settings {
+        api_url: config.honeycomb.api_url.0.clone(),
+        api_key: job.api_key.clone(),
+        compression: config.honeycomb.compression,
+        timeout: config.deliver.timeout_ms.as_ms(),
+        concurrency: config.deliver.concurrency.get(),
+    })?;
+    Ok(Courier::new(
+        client,
+        Compressor::new(config.honeycomb.compression)?,
+        Arc::clone(&shared.ledger),
+        Arc::clone(&shared.metrics),
+        shared.clock,
+        shared.give_up.clone(),
+    ))
+}
+
+/// Starts the sources; the answer's wait ends when all of them have come to the end of their input.
+fn spawn_sources(
+    job: &Job,
+    shared: &Shared,
+    runs: mpsc::Sender<Run>,
+    stop: &CancellationToken,
+) -> TaskTracker {
+    let inputs = TaskTracker::new();
+    let line_bytes_max = job.config.limits.line_bytes.get();
+    for source in &job.config.source {
+        let source = source.get_ref();
+        let feed = Feed {
+            pass: Pass::new(source, &job.config.honeycomb.dataset.0, Arc::clone(&shared.datasets)),
+            replayable: source.kind == SourceType::File,
+            flow: shared.flow.clone(),
+            ledger: Arc::clone(&shared.ledger),
+            runs: runs.clone(),
+            metrics: Arc::clone(&shared.metrics),
+            clock: shared.clock,
+        };
+        match source.kind {
+            SourceType::File => {
+                let register = Arc::clone(&shared.register);
+                let fields = source.constants();
+                let discovery = Discovery::new(source);
+                let files = FileSource::new(feed, discovery, fields, job.once, register, line_bytes_max);
+                inputs.spawn(files.run(stop.clone()));
+            }
+            SourceType::Stdin => {
+                let buffer = LineBuffer::new(line_bytes_max);
+                let stdin = StdinSource { feed, facts: stdin_facts(source), buffer };
+                tokio::spawn(stdin.run(stop.clone(), shared.give_up.clone(), inputs.token()));
+            }
+        }
+    }
+    inputs.close();
+    inputs
+}
+
+fn stdin_facts(source: &Source) -> StreamFacts {
+    let mut constants = Constants::default();
+    for (name, value) in source.constants() {
+        constants.push(&name, &value);
+    }
+    StreamFacts { constants, tells_offset: false, date: None, prefer: None }
+}
+
+async fn log_summaries(ledger: Arc<SharedLedger>, metrics: Arc<Metrics>) {
+    let mut minute = tokio::time::interval(Duration::from_secs(60));
+    minute.tick().await;
+    loop {
+        minute.tick().await;
+        metrics.log_summary(&ledger.read(crate::ack::Ledger::counts));
+    }
+}

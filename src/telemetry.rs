@@ -1,0 +1,75 @@
+//! The agent's own logs and numbers.
+//!
+//! Logs go to stderr: for people on a terminal, as JSON otherwise; `HIVETAIL_LOG` sets the level. Once a minute
+//! and at exit a summary says what became of the lines.
+
+use std::{
+    io::IsTerminal,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::{filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
+
+use crate::ack::Counts;
+
+/// Numbers that are not lines' outcomes; those are in the ledger.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    /// Bytes of lines framed.
+    pub read_bytes: AtomicU64,
+    /// Lines shipped raw since no parser understood them.
+    pub unparsed: AtomicU64,
+    /// Lines over the cap, of which only the head was kept.
+    pub cut: AtomicU64,
+    /// Requests answered or failed.
+    pub requests: AtomicU64,
+    /// Events that had to be sent again, each time counted.
+    pub retried: AtomicU64,
+    /// Compressed bytes of bodies sent.
+    pub wire_bytes: AtomicU64,
+}
+
+impl Metrics {
+    /// Logs how things stand.
+    pub fn log_summary(&self, counts: &Counts) {
+        let get = |number: &AtomicU64| number.load(Ordering::Relaxed);
+        tracing::info!(
+            read = counts.read,
+            accepted = counts.accepted,
+            unparsed = get(&self.unparsed),
+            blank = counts.blank,
+            cut = get(&self.cut),
+            refused = counts.refused,
+            dropped_at_shutdown = counts.shutdown,
+            open = counts.open,
+            retried = get(&self.retried),
+            requests = get(&self.requests),
+            read_bytes = get(&self.read_bytes),
+            wire_bytes = get(&self.wire_bytes),
+            "summary"
+        );
+    }
+}
+
+/// Starts logging. `level` is `HIVETAIL_LOG`: a level, or levels by module as in `hivetail=debug,hyper=warn`.
+/// Answers what is wrong with it, to be said once logging works.
+pub fn init(level: Option<&str>) -> Option<String> {
+    let default =
+        || Targets::new().with_default(LevelFilter::WARN).with_target("hivetail", LevelFilter::INFO);
+    let (targets, complaint) = match level.filter(|level| !level.trim().is_empty()).map(str::parse::<Targets>)
+    {
+        Some(Ok(targets)) => (targets, None),
+        Some(Err(error)) => (default(), Some(error.to_string())),
+        None => (default(), None),
+    };
+    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let registry = tracing_subscriber::registry().with(targets);
+    // A second call, as from tests, leaves the first in place.
+    let _ = if std::io::stderr().is_terminal() {
+        registry.with(layer.with_target(false)).try_init()
+    } else {
+        registry.with(layer.json().flatten_event(true).with_current_span(false)).try_init()
+    };
+    complaint
+}
