@@ -12,7 +12,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use tokio::time::Instant;
 
-use crate::{ack::Claim, budget::Reservation, dataset::DatasetId};
+use crate::{ack::Claim, budget::Reservation, dataset::DatasetId, spare::Spares};
 
 /// What one chunk became for one dataset.
 #[derive(Debug)]
@@ -63,8 +63,7 @@ pub struct Batch {
 }
 
 impl Batch {
-    fn new(key: Key, body_bytes: usize, oldest: Instant) -> Self {
-        let mut body = Vec::with_capacity(body_bytes);
+    fn new(key: Key, mut body: Vec<u8>, oldest: Instant) -> Self {
         body.push(b'[');
         Self { key, body, ends: Vec::new(), claims: Vec::new(), reservation: Reservation::default(), oldest }
     }
@@ -102,14 +101,15 @@ fn as_offset(value: usize) -> u32 {
 pub struct Batcher {
     body_bytes_max: usize,
     age_max: Duration,
+    spares: Spares,
     open: BTreeMap<Key, Batch>,
 }
 
 impl Batcher {
-    /// No batches yet.
+    /// No batches yet. Runs that are taken over leave their buffers in `spares`, new batches take theirs there.
     #[must_use]
-    pub const fn new(body_bytes_max: usize, age_max: Duration) -> Self {
-        Self { body_bytes_max, age_max, open: BTreeMap::new() }
+    pub const fn new(body_bytes_max: usize, age_max: Duration, spares: Spares) -> Self {
+        Self { body_bytes_max, age_max, spares, open: BTreeMap::new() }
     }
 
     /// Adds a run; batches that it fills are handed to `seal`.
@@ -117,7 +117,7 @@ impl Batcher {
         let mut from = 0;
         while from < run.ends.len() {
             let batch =
-                self.open.entry(run.key).or_insert_with(|| Batch::new(run.key, self.body_bytes_max, now));
+                self.open.entry(run.key).or_insert_with(|| Batch::new(run.key, self.spares.take(), now));
             let start = event_start(&run.ends, from);
             let room = self.body_bytes_max.saturating_sub(batch.body.len());
             let fitting = run.ends[from..].partition_point(|end| *end as usize - start <= room);
@@ -130,6 +130,7 @@ impl Batcher {
                 self.open.remove(&run.key).map(Batch::seal).into_iter().for_each(&mut seal);
             }
         }
+        self.spares.give(run.events);
     }
 
     /// When the next batch will be old enough; `None` if none is open.
@@ -189,7 +190,7 @@ mod tests {
         ) {
             let mut ledger = Ledger::default();
             let key = Key { dataset: Datasets::default().id("a"), replayable: true };
-            let mut batcher = Batcher::new(BODY_BYTES_MAX, Duration::from_secs(1));
+            let mut batcher = Batcher::new(BODY_BYTES_MAX, Duration::from_secs(1), Spares::default());
             let mut sealed = Vec::new();
             for lens in &runs {
                 batcher.add(run(&mut ledger, key, lens), Instant::now(), |batch| sealed.push(batch));
@@ -213,7 +214,7 @@ mod tests {
     fn batches_seal_by_age_and_under_pressure() {
         let mut ledger = Ledger::default();
         let mut datasets = Datasets::default();
-        let mut batcher = Batcher::new(BODY_BYTES_MAX, Duration::from_secs(1));
+        let mut batcher = Batcher::new(BODY_BYTES_MAX, Duration::from_secs(1), Spares::default());
         let now = Instant::now();
         for (name, len) in [("a", 10), ("b", 30), ("c", 20)] {
             let key = Key { dataset: datasets.id(name), replayable: name != "c" };

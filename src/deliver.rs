@@ -24,6 +24,7 @@ use crate::{
     batch::Batch,
     budget::{Reservation, Sealed},
     clock::Clock,
+    spare::Spares,
     telemetry::Metrics,
 };
 use client::{Client, Reply};
@@ -45,17 +46,19 @@ pub struct Parcel {
 }
 
 impl Parcel {
-    /// Compresses a sealed batch; the flow bytes that this saves go back.
+    /// Compresses a sealed batch; the flow bytes that this saves go back, the body's buffer to `spares`.
     ///
     /// # Errors
     /// What the compressor fails with.
     pub fn pack(
-        batch: Batch,
+        mut batch: Batch,
         dataset: Arc<str>,
         sealed: Sealed,
         compressor: &mut Compressor,
+        spares: &Spares,
     ) -> std::io::Result<Self> {
         let body = compressor.compress(&batch.body)?;
+        spares.give(std::mem::take(&mut batch.body));
         let Batch { key, ends, claims, mut reservation, .. } = batch;
         reservation.shrink_to(body.len() + ends.len() * size_of::<u32>());
         Ok(Self { dataset, replayable: key.replayable, body, ends, claims, reservation, _sealed: sealed })

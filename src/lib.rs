@@ -39,6 +39,8 @@ pub mod checkpoint;
 
 pub mod budget;
 
+pub mod spare;
+
 pub mod clock;
 
 pub mod api_key;

@@ -17,6 +17,7 @@ use crate::{
     dataset::{DatasetId, Datasets, FALLBACK, Template},
     encode::{Constants, Encoder, Event},
     frame::{CHUNK_BYTES, Line},
+    spare::Spares,
 };
 
 /// What the pass has to know of a stream.
@@ -60,6 +61,16 @@ pub struct Chunk {
     pub cut: u64,
 }
 
+/// What became of a line.
+enum Became {
+    /// An event that costs so many bytes, in the format that parsed it.
+    Event(usize, Result<Format, ParseError>),
+    /// Nothing: there is nothing in it, or in its envelope.
+    Nothing,
+    /// It does not fit any more: the next chunk begins with it.
+    NextChunks,
+}
+
 /// Passes the chunks of one source.
 #[derive(Debug)]
 pub struct Pass {
@@ -73,14 +84,13 @@ pub struct Pass {
     scratch: Scratch,
     record: Record<'static>,
     encoder: Encoder,
-    /// How large the last pass's largest run was: the next one's is about the same.
-    run_bytes: usize,
+    spares: Spares,
 }
 
 impl Pass {
     /// The pass that a source's configuration asks for; `dataset` is the process's own template.
     #[must_use]
-    pub fn new(source: &Source, dataset: &Template, datasets: Arc<Mutex<Datasets>>) -> Self {
+    pub fn new(source: &Source, dataset: &Template, datasets: Arc<Mutex<Datasets>>, spares: Spares) -> Self {
         let constants = source.constants();
         let template = source.dataset.as_ref().map_or(dataset, |own| &own.0).with(&constants);
         let mut locked = datasets.lock().unwrap_or_else(PoisonError::into_inner);
@@ -97,7 +107,7 @@ impl Pass {
             scratch: Scratch::new(),
             record: Record::new(),
             encoder: Encoder::default(),
-            run_bytes: 0,
+            spares,
         }
     }
 
@@ -117,33 +127,28 @@ impl Pass {
             if line.start - begun >= CHUNK_BYTES as u64 {
                 break;
             }
-            if line.text.trim_ascii().is_empty() {
-                chunk.passed.blank += 1;
-                chunk.end = line.end;
-                continue;
-            }
-            let Some((added, parsed)) =
-                self.line(&line, facts, received, zone_offset_s, room_bytes - cost, &mut chunk.runs)
-            else {
-                break;
-            };
-            cost += added;
-            chunk.passed.events += 1;
-            chunk.end = line.end;
-            chunk.cut += u64::from(line.cut);
-            match parsed {
-                Ok(format) => {
-                    facts.prefer = Some(format);
-                    chunk.by_format[format as usize] += 1;
+            match self.line(&line, facts, received, zone_offset_s, room_bytes - cost, &mut chunk.runs) {
+                Became::Nothing => chunk.passed.blank += 1,
+                Became::NextChunks => break,
+                Became::Event(added, parsed) => {
+                    cost += added;
+                    chunk.passed.events += 1;
+                    chunk.cut += u64::from(line.cut);
+                    match parsed {
+                        Ok(format) => {
+                            facts.prefer = Some(format);
+                            chunk.by_format[format as usize] += 1;
+                        }
+                        Err(_) => chunk.unparsed += 1,
+                    }
                 }
-                Err(_) => chunk.unparsed += 1,
             }
+            chunk.end = line.end;
         }
-        self.run_bytes = chunk.runs.iter().map(|run| run.events.len()).max().unwrap_or(self.run_bytes);
         chunk
     }
 
-    /// One line into its run. Answers what the event costs, or nothing if it does not fit.
+    /// One line into its run.
     #[inline]
     fn line(
         &mut self,
@@ -153,19 +158,23 @@ impl Pass {
         zone_offset_s: i32,
         room_bytes: usize,
         runs: &mut Vec<Encoded>,
-    ) -> Option<(usize, Result<Format, ParseError>)> {
+    ) -> Became {
         self.scratch.reset();
         let mut record = std::mem::take(&mut self.record).recycle();
         let opened = self.envelope.open(line.text, &self.scratch, &mut record);
         let date = record.time.map(|time| time.at).or(facts.date).or(Some(received));
         let context = Context { date, zone_offset_s, prefer: facts.prefer, reserved: &self.reserved };
         let inner = opened.unwrap_or(line.text);
+        if inner.trim_ascii().is_empty() {
+            self.record = record.recycle();
+            return Became::Nothing;
+        }
         let parsed = self.parser.parse(inner, &context, &self.scratch, &mut record);
         let dataset = match self.fixed_dataset {
             Some(id) => id,
             None => dataset_of(&self.template, &self.datasets, &record),
         };
-        let index = run_index(runs, dataset, self.run_bytes);
+        let index = run_index(runs, dataset, &self.spares);
         let run = &mut runs[index];
         let before = run.events.len();
         let event = Event {
@@ -181,18 +190,17 @@ impl Pass {
         let cost = Run::cost(run.events.len() - before, 1);
         if cost > room_bytes {
             run.events.truncate(before);
-            return None;
+            return Became::NextChunks;
         }
         run.ends.push(u32::try_from(run.events.len()).unwrap_or(u32::MAX));
-        Some((cost, parsed))
+        Became::Event(cost, parsed)
     }
 }
 
 /// The run of that dataset, begun if there is none. A chunk has few datasets, mostly one.
-fn run_index(runs: &mut Vec<Encoded>, dataset: DatasetId, run_bytes: usize) -> usize {
+fn run_index(runs: &mut Vec<Encoded>, dataset: DatasetId, spares: &Spares) -> usize {
     runs.iter().position(|run| run.dataset == dataset).unwrap_or_else(|| {
-        let events = Vec::with_capacity(run_bytes + run_bytes / 8);
-        runs.push(Encoded { dataset, events, ends: Vec::new() });
+        runs.push(Encoded { dataset, events: spares.take(), ends: Vec::new() });
         runs.len() - 1
     })
 }
@@ -225,7 +233,7 @@ mod tests {
 
     fn pass(dataset: &str) -> Pass {
         let template = Template::parse(dataset).unwrap();
-        Pass::new(&Source::new(SourceType::File), &template, Arc::default())
+        Pass::new(&Source::new(SourceType::File), &template, Arc::default(), Spares::default())
     }
 
     const NOW: Timestamp = Timestamp::from_ns(0);

@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use batching::Batching;
 use secrecy::SecretString;
 use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -39,6 +40,7 @@ use crate::{
         file::{FileSource, discover::Discovery},
         stdin::StdinSource,
     },
+    spare::Spares,
     telemetry::Metrics,
 };
 
@@ -88,6 +90,7 @@ struct Shared {
     metrics: Arc<Metrics>,
     register: Arc<Register>,
     datasets: Arc<Mutex<Datasets>>,
+    spares: Spares,
     clock: Clock,
     give_up: CancellationToken,
 }
@@ -107,14 +110,15 @@ pub async fn run(job: Job, stop: CancellationToken) -> Result<Report, StartError
         metrics: Arc::default(),
         register: Arc::new(Register::new(loaded)),
         datasets: Arc::default(),
+        spares: Spares::default(),
         clock: Clock::System,
         give_up: CancellationToken::new(),
     };
     let (to_batcher, runs) = mpsc::channel(RUNS_QUEUED_MAX);
     let (to_courier, parcels) = mpsc::channel(PARCELS_QUEUED_MAX);
     let courier = courier(&job, &shared)?;
-    let batcher = Batcher::new(config.batch.max_bytes.get(), config.batch.max_age_ms.as_ms());
-    let compressor = Compressor::new(config.honeycomb.compression)?;
+    let batcher =
+        Batcher::new(config.batch.max_bytes.get(), config.batch.max_age_ms.as_ms(), shared.spares.clone());
 
     let saved = CancellationToken::new();
     let saving = store.map(|store| {
@@ -123,14 +127,15 @@ pub async fn run(job: Job, stop: CancellationToken) -> Result<Report, StartError
     });
     let inputs = spawn_sources(&job, &shared, to_batcher, &stop);
     let drain = TaskTracker::new();
-    drain.spawn(batching::run(
+    let batching = Batching {
         batcher,
-        compressor,
-        runs,
-        to_courier,
-        shared.flow.clone(),
-        Arc::clone(&shared.datasets),
-    ));
+        compressor: Compressor::new(config.honeycomb.compression)?,
+        parcels: to_courier,
+        flow: shared.flow.clone(),
+        datasets: Arc::clone(&shared.datasets),
+        spares: shared.spares.clone(),
+    };
+    drain.spawn(batching.run(runs));
     drain.spawn(courier.run(parcels, config.deliver.concurrency.get()));
     drain.close();
 
@@ -193,7 +198,12 @@ fn spawn_sources(
     for source in &job.config.source {
         let source = source.get_ref();
         let feed = Feed {
-            pass: Pass::new(source, &job.config.honeycomb.dataset.0, Arc::clone(&shared.datasets)),
+            pass: Pass::new(
+                source,
+                &job.config.honeycomb.dataset.0,
+                Arc::clone(&shared.datasets),
+                shared.spares.clone(),
+            ),
             replayable: source.kind == SourceType::File,
             flow: shared.flow.clone(),
             ledger: Arc::clone(&shared.ledger),

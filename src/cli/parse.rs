@@ -22,6 +22,7 @@ use crate::{
     encode::Constants,
     frame::LineBuffer,
     pass::{Chunk, Pass, StreamFacts},
+    spare::Spares,
 };
 
 #[derive(Debug, Args)]
@@ -73,7 +74,8 @@ impl Summary {
 impl ParseArgs {
     pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
         let config = Config::default();
-        let pass = Pass::new(&self.shape.source(), &config.honeycomb.dataset.0, Arc::default());
+        let pass =
+            Pass::new(&self.shape.source(), &config.honeycomb.dataset.0, Arc::default(), Spares::default());
         let clock = self.now.map_or(Clock::System, Clock::Fixed);
         let mut printer = Printer {
             pass,

@@ -81,7 +81,9 @@ fn line_of(text: &str, offset: usize) -> usize {
 fn shown(path: &str, value: &str) -> String {
     const CHARS_MAX: usize = 80;
     let secret = ["key", "password", "token", "secret"].iter().any(|word| path.contains(word));
-    if secret && !path.ends_with("_file") {
+    // A password can hide in a URL, too.
+    let secret = (secret && !path.ends_with("_file")) || (value.contains("://") && value.contains('@'));
+    if secret {
         return "(not shown)".to_owned();
     }
     let first_line = value.lines().next().unwrap_or_default();

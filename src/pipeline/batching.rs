@@ -12,53 +12,58 @@ use crate::{
     budget::Flow,
     dataset::Datasets,
     deliver::{Parcel, compress::Compressor},
+    spare::Spares,
 };
 
-/// Batches until all senders of `runs` are gone.
-pub(super) async fn run(
-    mut batcher: Batcher,
-    mut compressor: Compressor,
-    mut runs: mpsc::Receiver<Run>,
-    parcels: mpsc::Sender<Parcel>,
-    flow: Flow,
-    datasets: Arc<Mutex<Datasets>>,
-) {
-    let mut sealed = Vec::new();
-    loop {
-        let deadline = batcher.deadline();
-        tokio::select! {
-            run = runs.recv() => match run {
-                Some(run) => batcher.add(run, Instant::now(), |batch| sealed.push(batch)),
-                None => break,
-            },
-            () = tokio::time::sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
-                batcher.seal_old(Instant::now(), |batch| sealed.push(batch));
-            }
-            () = flow.pressed() => {}
-        }
-        send(&mut sealed, &mut compressor, &parcels, &flow, &datasets).await;
-        if flow.must_seal() && runs.is_empty() {
-            sealed.extend(batcher.seal_largest());
-            send(&mut sealed, &mut compressor, &parcels, &flow, &datasets).await;
-        }
-    }
-    batcher.seal_all(|batch| sealed.push(batch));
-    send(&mut sealed, &mut compressor, &parcels, &flow, &datasets).await;
+/// The batcher and what it needs to hand batches on.
+#[derive(Debug)]
+pub(super) struct Batching {
+    pub(super) batcher: Batcher,
+    pub(super) compressor: Compressor,
+    pub(super) parcels: mpsc::Sender<Parcel>,
+    pub(super) flow: Flow,
+    pub(super) datasets: Arc<Mutex<Datasets>>,
+    pub(super) spares: Spares,
 }
 
-async fn send(
-    sealed: &mut Vec<Batch>,
-    compressor: &mut Compressor,
-    parcels: &mpsc::Sender<Parcel>,
-    flow: &Flow,
-    datasets: &Mutex<Datasets>,
-) {
-    for batch in sealed.drain(..) {
-        let dataset = datasets.lock().unwrap_or_else(PoisonError::into_inner).name(batch.key.dataset);
-        match Parcel::pack(batch, dataset, flow.sealed(), compressor) {
-            // Delivery ends after the batcher: it takes every parcel.
-            Ok(parcel) => drop(parcels.send(parcel).await),
-            Err(error) => tracing::error!(%error, "a batch could not be compressed; it stays unacknowledged"),
+impl Batching {
+    /// Batches until all senders of `runs` are gone.
+    pub(super) async fn run(mut self, mut runs: mpsc::Receiver<Run>) {
+        let mut sealed = Vec::new();
+        loop {
+            let deadline = self.batcher.deadline();
+            tokio::select! {
+                run = runs.recv() => match run {
+                    Some(run) => self.batcher.add(run, Instant::now(), |batch| sealed.push(batch)),
+                    None => break,
+                },
+                () = tokio::time::sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
+                    self.batcher.seal_old(Instant::now(), |batch| sealed.push(batch));
+                    self.spares.clear();
+                }
+                () = self.flow.pressed() => {}
+            }
+            self.send(&mut sealed).await;
+            if self.flow.must_seal() && runs.is_empty() {
+                sealed.extend(self.batcher.seal_largest());
+                self.send(&mut sealed).await;
+            }
+        }
+        self.batcher.seal_all(|batch| sealed.push(batch));
+        self.send(&mut sealed).await;
+    }
+
+    async fn send(&mut self, sealed: &mut Vec<Batch>) {
+        for batch in sealed.drain(..) {
+            let dataset =
+                self.datasets.lock().unwrap_or_else(PoisonError::into_inner).name(batch.key.dataset);
+            match Parcel::pack(batch, dataset, self.flow.sealed(), &mut self.compressor, &self.spares) {
+                // Delivery ends after the batcher: it takes every parcel.
+                Ok(parcel) => drop(self.parcels.send(parcel).await),
+                Err(error) => {
+                    tracing::error!(%error, "a batch could not be compressed; it stays unacknowledged")
+                }
+            }
         }
     }
 }

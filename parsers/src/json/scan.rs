@@ -185,7 +185,7 @@ fn escape_byte(escape: u8) -> u8 {
     }
 }
 
-/// `\uXXXX`, or two of them that make one character → the character and the escapes' length.
+/// `\uHHHH`, or two of them that make one character → the character and the escapes' length.
 fn code_point(text: &[u8]) -> (char, usize) {
     let unit = |at: usize| {
         let digits = text.get(at..at + 6)?.strip_prefix(b"\\u")?;

@@ -15,6 +15,7 @@ use nom::{
     IResult, Parser,
     bytes::complete::{tag, take, take_till, take_till1, take_while1},
     combinator::map_opt,
+    error::{Error, ErrorKind},
     sequence::{delimited, preceded, terminated},
 };
 
@@ -130,7 +131,7 @@ type Head<'a> = (&'a [u8], &'a [u8], Timestamp);
 fn head(input: &[u8]) -> IResult<&[u8], Head<'_>> {
     /// ` [21/Nov/2026:20:52:42 +0000] `
     const TIME_LEN: usize = 30;
-    let failed = || nom::Err::Error(nom::error::Error::new(input, nom::error::ErrorKind::Tag));
+    let failed = || nom::Err::Error(Error::new(input, ErrorKind::Tag));
     let quote = memchr(b'"', input).filter(|at| *at >= TIME_LEN).ok_or_else(failed)?;
     let (who, time) = input[..quote].split_at(quote - TIME_LEN);
     let (_, at) = delimited(tag(" ["), map_opt(take(26_usize), timestamp::clf), tag("] ")).parse(time)?;
@@ -153,7 +154,9 @@ fn ingress(input: &[u8]) -> IResult<&[u8], Ingress<'_>> {
 }
 
 fn quoted(input: &[u8]) -> IResult<&[u8], &[u8]> {
-    delimited(tag("\""), take_till(|byte| byte == b'"'), tag("\"")).parse(input)
+    let (text, _) = tag("\"")(input)?;
+    let end = memchr(b'"', text).ok_or_else(|| nom::Err::Error(Error::new(input, ErrorKind::Char)))?;
+    Ok((&text[end + 1..], &text[..end]))
 }
 
 fn bracketed(input: &[u8]) -> IResult<&[u8], &[u8]> {

@@ -21,7 +21,10 @@ pub enum Name {
     Current,
     /// It leads elsewhere or nowhere: the file was rotated away. It is read to its end, then let go once it has
     /// been quiet from one reconcile to the next.
-    Gone { quiet: bool },
+    Gone {
+        /// Whether it had nothing new from one reconcile to the next.
+        quiet: bool,
+    },
 }
 
 /// A file that is followed.

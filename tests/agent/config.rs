@@ -1,0 +1,56 @@
+//! The configuration file: the example is sound, and each error says where, what, and what is allowed.
+
+use hivetail::config::Config;
+
+#[test]
+fn the_example_is_sound_and_names_every_key() {
+    let text = include_str!("../../config.example.toml");
+    Config::parse("config.example.toml", text).unwrap_or_else(|error| panic!("{error}"));
+    // Keys that are optional stand there as comments: with those taken off it is sound, too.
+    let uncommented: Vec<&str> = text.lines().map(|line| line.strip_prefix("#= ").unwrap_or(line)).collect();
+    Config::parse("config.example.toml", &uncommented.join("\n")).unwrap_or_else(|error| panic!("{error}"));
+}
+
+#[test]
+fn each_error_says_where_and_what_is_allowed() {
+    let source = "[[source]]\ntype = \"file\"\npaths = [\"/a.log\"]\n";
+    let cases = [
+        "",
+        "[batch\n",
+        "[honeycomb]\napi_url = \"ftp://x\"\n",
+        "[honeycomb]\napi_url = \"https://user:secret@x\"\n",
+        "[honeycomb]\napi_key = \"hcaik_secret\"\n",
+        "[honeycomb]\ndataset = \"a/b\"\n",
+        "[honeycomb]\ncompression = \"lz4\"\n",
+        "[batch]\nmax_bytes = 5_000_001\n",
+        "[batch]\nmax_age_ms = -1\n",
+        "[deliver]\n\nconcurrency = \"four\"\n",
+        "[limits]\nmemory_bytes = 2_000_000\n",
+        "[limits]\nline_byte = 5\n",
+        "[batches]\n",
+        "[[source]]\ntype = \"socket\"\n",
+        "[[source]]\ntype = \"file\"\n",
+        "[[source]]\npaths = [\"/a\"]\n",
+        "[[source]]\ntype = \"stdin\"\npaths = [\"/a\"]\n",
+        "[[source]]\ntype = \"stdin\"\n[[source]]\ntype = \"stdin\"\n",
+        "[[source]]\ntype = \"file\"\npaths = [\"/a\", \"/b/[\"]\n",
+        "[[source]]\ntype = \"file\"\npaths = [\"/a\"]\nformat = \"apache\"\n",
+        "[[source]]\ntype = \"file\"\npaths = [\"/a\"]\nenvelope = \"cri\"\n",
+        "[[source]]\ntype = \"file\"\npaths = [\"/a\"]\ntimezone = \"Mars/Olympus\"\n",
+        "[[source]]\ntype = \"file\"\npaths = [\"/a\"]\nfields = { \"meta.x\" = \"y\" }\n",
+        "[[source]]\ntype = \"file\"\npaths = [\"/a\"]\nfields = { \"duration_ms\" = \"y\" }\n",
+        "[[source]]\ntype = \"file\"\npaths = [\"/a\"]\nservice = 7\n",
+    ];
+    let mut errors = String::new();
+    for case in cases {
+        let text = if case.contains("[[source]]") || case.is_empty() {
+            case.to_owned()
+        } else {
+            format!("{case}{source}")
+        };
+        let error = Config::parse("hivetail.toml", &text).expect_err(case).to_string();
+        assert!(!error.contains("secret"), "{error}");
+        errors.push_str(&format!("{error}\n"));
+    }
+    insta::assert_snapshot!(errors);
+}

@@ -1,0 +1,16 @@
+//! The agent against `hive`: delivery, tailing, restart, shutdown, configuration, corpora, the command line.
+//!
+//! One binary, so that it is linked once. Most tests run the pipeline in process; a few run the real command and
+//! kill it. Each ends by checking that every line read has exactly one outcome.
+
+#![forbid(unsafe_code)]
+
+mod cli;
+mod config;
+mod corpus;
+mod delivery;
+mod hostile;
+mod restart;
+mod shutdown;
+mod support;
+mod tailing;
