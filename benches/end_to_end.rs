@@ -6,6 +6,8 @@
 //!
 //! `cargo bench --bench end_to_end -- [LINES]`
 
+#![expect(clippy::print_stdout, reason = "figures are what it is for")]
+
 use std::{
     fs::{self, File},
     io::{BufRead, BufReader, BufWriter, Read, Write},
@@ -176,7 +178,7 @@ fn agent_summary(stderr: &str, key: &str) -> Option<u64> {
 fn cpu(who: UsageWho) -> Result<Duration, Box<dyn std::error::Error>> {
     let usage = getrusage(who)?;
     let time = |value: nix::sys::time::TimeVal| {
-        Duration::from_micros((value.tv_sec() * 1_000_000 + value.tv_usec()) as u64)
+        Duration::from_micros((value.tv_sec() * 1_000_000 + value.tv_usec()).unsigned_abs())
     };
     Ok(time(usage.user_time()) + time(usage.system_time()))
 }

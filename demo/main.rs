@@ -54,8 +54,19 @@ struct Args {
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<ExitCode> {
-    let args = Args::parse();
+async fn main() -> ExitCode {
+    match run(Args::parse()).await {
+        Ok(verdict) if verdict.lost() == 0 => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(error) => {
+            // If nobody listens, the exit code still tells.
+            let _ = writeln!(io::stderr(), "\ndemo: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(args: Args) -> anyhow::Result<Verdict> {
     let stop = Stop::new(args.seconds)?;
     let hive = start_hive().await.context("hive can't be started")?;
     let dir = tempfile::tempdir().context("no temporary folder")?;
@@ -72,7 +83,7 @@ async fn main() -> anyhow::Result<ExitCode> {
     status.show(written.all(), true).await?;
     let verdict = Verdict { written, accounts, received: hive.stats().events_accepted };
     writeln!(io::stdout(), "{verdict}")?;
-    Ok(if verdict.lost() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(verdict)
 }
 
 /// On the port that people remember, or on a free one.

@@ -3,10 +3,7 @@
 //! Takes the number of lines, asks `hive` over HTTP for the rest as anyone could, and writes to stdout: over
 //! itself each second on a terminal, a new line every few seconds elsewhere.
 
-use std::{
-    fmt::Write as _,
-    io::{self, IsTerminal, Write},
-};
+use std::io::{self, IsTerminal, Write};
 
 use serde::{Deserialize, de::DeserializeOwned};
 
@@ -52,12 +49,10 @@ impl Status {
         }
         let listing: Listing = self.get("/events?limit=0").await?;
         let stats: Stats = self.get("/stats").await?;
-        let mut text = format!("{lines} lines → events");
-        for Dataset { name, events } in listing.datasets {
-            write!(text, ", {name} {events}")?;
-        }
-        write!(text, ", in {} requests", stats.requests)?;
-        let text = text.replacen(", ", ": ", 1);
+        let events: Vec<_> =
+            listing.datasets.iter().map(|Dataset { name, events }| format!("{name} {events}")).collect();
+        let events = if events.is_empty() { "no".to_owned() } else { events.join(", ") };
+        let text = format!("{lines} lines → {events} events, {} requests", stats.requests);
         let mut out = io::stdout();
         match (self.terminal, last) {
             (true, false) => write!(out, "\r{text}\x1b[K")?,

@@ -241,8 +241,11 @@ mod tests {
 
     use super::*;
 
-    /// Chunks as (bytes, events per dataset, blank lines), and the order in which their claims are decided.
-    fn history() -> impl Strategy<Value = (Vec<(u64, Vec<u32>, u32)>, Vec<prop::sample::Index>)> {
+    /// Bytes, events per dataset, blank lines.
+    type Chunk = (u64, Vec<u32>, u32);
+
+    /// Chunks, and the order in which their claims are decided.
+    fn history() -> impl Strategy<Value = (Vec<Chunk>, Vec<prop::sample::Index>)> {
         let chunk = (1_u64..1000, prop::collection::vec(1_u32..5, 0..4), 0_u32..3);
         let order = prop::collection::vec(any::<prop::sample::Index>(), 100);
         (prop::collection::vec(chunk, 1..25), order)

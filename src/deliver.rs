@@ -1,7 +1,7 @@
 //! Delivery: sealed batches → Honeycomb, until every event has a verdict.
 //!
 //! Takes compressed parcels, sends a few at a time, reads a verdict for each event and tells the ledger. What
-//! has to be sent again is packed again and tried for as long as it takes, or until [`Courier::give_up`].
+//! has to be sent again is packed again and tried for as long as it takes, or until the agent has to stop.
 //!
 //! Invariant: a parcel's flow bytes are held until its last event is decided or given up.
 

@@ -125,7 +125,9 @@ pub async fn run(job: Job, stop: CancellationToken) -> Result<Report, StartError
         let (ledger, register) = (Arc::clone(&shared.ledger), Arc::clone(&shared.register));
         tokio::spawn(saving::run(Arc::new(store), ledger, register, saved.clone()))
     });
-    let inputs = spawn_sources(&job, &shared, to_batcher, &stop);
+    let inputs = spawn_sources(&job, &shared, &to_batcher, &stop);
+    // The batcher ends when the last source has dropped its own.
+    drop(to_batcher);
     let drain = TaskTracker::new();
     let batching = Batching {
         batcher,
@@ -190,7 +192,7 @@ fn courier(job: &Job, shared: &Shared) -> Result<Courier, StartError> {
 fn spawn_sources(
     job: &Job,
     shared: &Shared,
-    runs: mpsc::Sender<Run>,
+    runs: &mpsc::Sender<Run>,
     stop: &CancellationToken,
 ) -> TaskTracker {
     let inputs = TaskTracker::new();

@@ -30,7 +30,7 @@ fn pass_all(pass: &mut Pass, facts: &mut StreamFacts, text: &[u8], spares: &Spar
             room[..len].copy_from_slice(&rest[..len]);
             Ok(len)
         });
-        rest = &rest[filled.unwrap()..];
+        rest = &rest[filled.unwrap_or_default()..];
         while buffer.has_line() {
             let chunk: Chunk = pass.run(buffer.lines(), facts, Timestamp::from_ns(0), usize::MAX);
             buffer.take(chunk.end);

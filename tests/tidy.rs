@@ -1,6 +1,7 @@
 //! House rules as a test: what a reader can rely on in every file.
 
 #![forbid(unsafe_code)]
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking, as tests do")]
 
 use std::{
     fs,

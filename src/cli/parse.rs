@@ -154,9 +154,9 @@ impl<W: Write> Printer<W> {
             for end in &run.ends {
                 let event = &run.events[start..*end as usize - 1];
                 if self.pretty {
-                    write_pretty(&mut self.out, event)?
+                    write_pretty(&mut self.out, event)?;
                 } else {
-                    self.out.write_all(event)?
+                    self.out.write_all(event)?;
                 }
                 self.out.write_all(b"\n")?;
                 start = *end as usize;

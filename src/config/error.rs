@@ -34,6 +34,8 @@ impl ConfigError {
 
     /// A key is unknown or its value is not allowed. `path` is the key's full name.
     pub(super) fn value(file: &str, text: &str, path: &str, error: &toml::de::Error) -> Self {
+        // How `toml::Spanned` looks from inside.
+        let path = &path.replace(".$__serde_spanned_private_value", "");
         let span = error.span().unwrap_or(0..0);
         let marked = text.get(span.clone()).unwrap_or_default().trim();
         let line = Some(line_of(text, span.start));
@@ -50,9 +52,16 @@ impl ConfigError {
             let message = format!("no such key; allowed here: {allowed}");
             return Self { line, key: Some(key), message, ..Self::whole(file, "") };
         }
+        let message = match message.split_once(", expected ") {
+            Some((what, allowed)) if what.starts_with("unknown variant") => {
+                format!("allowed: {}", allowed.trim_start_matches("one of "))
+            }
+            _ => message.replace("missing field ", "a key is missing: "),
+        };
         let key = Some(path.to_owned()).filter(|path| path != ".");
         // A missing key is marked by its whole table, which is no value.
-        let value = Some(marked).filter(|value| !value.is_empty() && !message.starts_with("missing field"));
+        let value =
+            Some(marked).filter(|value| !value.is_empty() && !message.starts_with("a key is missing"));
         let value = value.map(|value| shown(path, value));
         Self { line, key, value, message, ..Self::whole(file, "") }
     }

@@ -37,12 +37,22 @@ impl<const MIN: u64, const MAX: u64> Ranged<MIN, MAX> {
 
 impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for Ranged<MIN, MAX> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = i64::deserialize(deserializer)?;
-        u64::try_from(value)
-            .ok()
-            .filter(|value| (MIN..=MAX).contains(value))
-            .map(Self)
-            .ok_or_else(|| de::Error::custom(format!("allowed: {MIN} to {MAX}")))
+        deserializer.deserialize_i64(RangedVisitor::<MIN, MAX>)
+    }
+}
+
+struct RangedVisitor<const MIN: u64, const MAX: u64>;
+
+impl<const MIN: u64, const MAX: u64> de::Visitor<'_> for RangedVisitor<MIN, MAX> {
+    type Value = Ranged<MIN, MAX>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a whole number from {MIN} to {MAX}")
+    }
+
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Self::Value, E> {
+        let value = u64::try_from(value).ok().filter(|value| (MIN..=MAX).contains(value));
+        value.map(Ranged).ok_or_else(|| E::custom(format!("allowed: {MIN} to {MAX}")))
     }
 }
 

@@ -61,7 +61,7 @@ impl Batching {
                 // Delivery ends after the batcher: it takes every parcel.
                 Ok(parcel) => drop(self.parcels.send(parcel).await),
                 Err(error) => {
-                    tracing::error!(%error, "a batch could not be compressed; it stays unacknowledged")
+                    tracing::error!(%error, "a batch could not be compressed; it stays unacknowledged");
                 }
             }
         }

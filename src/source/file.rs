@@ -82,7 +82,7 @@ impl FileSource {
 
     /// Follows the files until `stop`, or with `once` until they are read.
     pub async fn run(mut self, stop: CancellationToken) {
-        let mut watch = Watch::new();
+        let mut watch = Watch::nothing();
         let flow = self.feed.flow.clone();
         let mut reconcile = tokio::time::interval(RECONCILE_INTERVAL);
         reconcile.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -186,7 +186,7 @@ impl FileSource {
         let mut followed = Followed::new(file, path, key, stream, position, &self.fields);
         let before =
             self.files.values().filter(|other| other.path == followed.path && other.name != Name::Current);
-        followed.predecessor = before.last().map(|other| other.key);
+        followed.predecessor = before.max_by_key(|other| other.stream).map(|other| other.key);
         self.files.insert(key.identity, followed);
         make_ready(&mut self.ready, key.identity);
     }

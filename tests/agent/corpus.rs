@@ -51,7 +51,7 @@ fn events(format: &str, log: &[u8]) -> String {
             room[..len].copy_from_slice(&rest[..len]);
             Ok(len)
         });
-        rest = &rest[filled.unwrap()..];
+        rest = &rest[filled.unwrap_or_default()..];
         while buffer.has_line() {
             let chunk = pass.run(buffer.lines(), &mut facts, now, usize::MAX);
             buffer.take(chunk.end);

@@ -65,7 +65,7 @@ impl Discovery {
                     Ok(path) if self.is_excluded(&path) => {}
                     Ok(path) => found.extend(self.identify(path)),
                     Err(error) => {
-                        self.say_once(error.path(), "can't be searched", &error.error().to_string())
+                        self.say_once(error.path(), "can't be searched", &error.error().to_string());
                     }
                 }
             }

@@ -33,7 +33,7 @@ pub struct Watch {
 impl Watch {
     /// Watches nothing yet.
     #[must_use]
-    pub fn new() -> Self {
+    pub fn nothing() -> Self {
         Self {
             #[cfg(target_os = "linux")]
             inotify: linux::Folders::new(),

@@ -1,0 +1,27 @@
+# What people and CI run. `make demo` and `make test` need Rust, make and a C compiler, nothing else.
+
+.PHONY: demo test check bench fmt
+
+# hive, the agent and a live replay of real log lines; no account needed. Ctrl-C stops it.
+demo:
+	cargo build --release --workspace --bins
+	cargo run --release --example demo
+
+test:
+	cargo test --workspace
+
+# Formatting, lints, documentation, advisories and licences.
+check:
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+	@if cargo deny --version >/dev/null 2>&1; then cargo deny check; else echo "cargo-deny is not installed: advisories and licences not checked"; fi
+
+# Prints figures; asserts nothing.
+bench:
+	cargo build --release -p hive
+	cargo bench --bench end_to_end
+	cargo bench --bench stages
+
+fmt:
+	cargo fmt --all
