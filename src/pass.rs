@@ -8,7 +8,10 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use hivetail_parsers::{Context, Format, ParseError, Parser, Record, Scratch, Timestamp, envelope::Envelope};
+use hivetail_parsers::{
+    Context, Format, ParseError, Parser, Record, Scratch, Timestamp,
+    envelope::{Envelope, Inner},
+};
 
 use crate::{
     ack::Passed,
@@ -136,7 +139,8 @@ impl Pass {
                     chunk.cut += u64::from(line.cut);
                     match parsed {
                         Ok(format) => {
-                            facts.prefer = Some(format);
+                            facts.prefer =
+                                Some(format).filter(|format| *format != Format::Raw).or(facts.prefer);
                             chunk.by_format[format as usize] += 1;
                         }
                         Err(_) => chunk.unparsed += 1,
@@ -164,12 +168,13 @@ impl Pass {
         let opened = self.envelope.open(line.text, &self.scratch, &mut record);
         let date = record.time.map(|time| time.at).or(facts.date).or(Some(received));
         let context = Context { date, zone_offset_s, prefer: facts.prefer, reserved: &self.reserved };
-        let inner = opened.unwrap_or(line.text);
-        if inner.trim_ascii().is_empty() {
+        let inner = opened.unwrap_or(Inner { line: line.text, by_platform: false });
+        if inner.line.trim_ascii().is_empty() {
             self.record = record.recycle();
             return Became::Nothing;
         }
-        let parsed = self.parser.parse(inner, &context, &self.scratch, &mut record);
+        let parser = if inner.by_platform { Parser::new(Format::Raw) } else { self.parser };
+        let parsed = parser.parse(inner.line, &context, &self.scratch, &mut record);
         let dataset = match self.fixed_dataset {
             Some(id) => id,
             None => dataset_of(&self.template, &self.datasets, &record),

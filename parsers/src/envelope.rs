@@ -7,6 +7,15 @@ mod fly;
 
 use crate::{ParseError, Record, Scratch};
 
+/// What was in an envelope.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Inner<'a> {
+    /// The line.
+    pub line: &'a [u8],
+    /// Whether the platform itself said it: plain text, whatever the format of the app's own lines.
+    pub by_platform: bool,
+}
+
 /// The envelopes that a source may be told its lines have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Envelope {
@@ -45,9 +54,9 @@ impl Envelope {
         line: &'a [u8],
         scratch: &'a Scratch,
         record: &mut Record<'a>,
-    ) -> Result<&'a [u8], ParseError> {
+    ) -> Result<Inner<'a>, ParseError> {
         match self {
-            Self::None => Ok(line),
+            Self::None => Ok(Inner { line, by_platform: false }),
             Self::Fly => fly::open(line, scratch, record),
         }
     }

@@ -15,6 +15,7 @@ use nom::{
     sequence::{delimited, terminated},
 };
 
+use super::Inner;
 use crate::{
     ParseError, ansi,
     record::{Level, Record, Scratch, Time, TimeSource},
@@ -34,7 +35,7 @@ pub(super) fn open<'a>(
     line: &'a [u8],
     scratch: &'a Scratch,
     record: &mut Record<'a>,
-) -> Result<&'a [u8], ParseError> {
+) -> Result<Inner<'a>, ParseError> {
     let text = ansi::strip(line, scratch);
     let (message, prefix) = prefix(text).map_err(|_| ParseError("no fly logs prefix"))?;
     record.time = Some(Time { at: prefix.at, source: TimeSource::Envelope });
@@ -43,7 +44,7 @@ pub(super) fn open<'a>(
     record.set_text("fly.region", prefix.region);
     record.set_text("cloud.region", prefix.region);
     record.level = Level::of(prefix.level);
-    Ok(message)
+    Ok(Inner { line: message, by_platform: prefix.provider != b"app" })
 }
 
 fn prefix(input: &[u8]) -> IResult<&[u8], Prefix<'_>> {
@@ -71,7 +72,8 @@ mod tests {
         for line in [plain, coloured] {
             let scratch = Scratch::new();
             let mut record = Record::new();
-            assert_eq!(open(line.as_bytes(), &scratch, &mut record), Ok(&b" INFO Starting"[..]));
+            let inner = Inner { line: b" INFO Starting", by_platform: false };
+            assert_eq!(open(line.as_bytes(), &scratch, &mut record), Ok(inner));
             assert_eq!(record.get("fly.app.instance"), Some(Value::text("4d89")));
             assert_eq!(record.get("cloud.region"), Some(Value::text("sin")));
             assert_eq!(record.level, Level::of(b"info"));
