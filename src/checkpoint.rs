@@ -145,8 +145,9 @@ impl Store {
         file.sync_all()?;
         if current.exists() {
             // A link beside the name, so that at no moment there is no checkpoint at all.
+            // Where the file system knows no links, there is no previous one.
             let _ = fs::remove_file(&previous);
-            fs::hard_link(&current, &previous)?;
+            let _ = fs::hard_link(&current, &previous);
         }
         fs::rename(&new, &current)?;
         File::open(&self.dir)?.sync_all()

@@ -20,7 +20,8 @@ use toml::Spanned;
 use crate::{
     api_key,
     config::{ApiUrl, Config, ConfigError, Dataset, EnvelopeName, FormatName, Source, SourceType},
-    pipeline::{self, Job, Report},
+    deliver::client::ClientError,
+    pipeline::{self, Job, Report, StartError},
     shutdown,
 };
 
@@ -180,8 +181,11 @@ async fn ship(config: Config, once: bool, keeps_state: bool) -> anyhow::Result<E
     let stop = CancellationToken::new();
     shutdown::listen(stop.clone())?;
     let job = Job { config, api_key, once, keeps_state };
-    let report = pipeline::run(job, stop.clone()).await?;
-    Ok(verdict(&report, stop.is_cancelled()))
+    match pipeline::run(job, stop.clone()).await {
+        Ok(report) => Ok(verdict(&report, stop.is_cancelled())),
+        Err(error @ StartError::Client(ClientError::Key)) => complain(&error),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The exit code tells the truth: 0 only if nothing is lost, and, when the input had an end, nothing is left.
@@ -199,7 +203,7 @@ fn verdict(report: &Report, stopped: bool) -> ExitCode {
             "lines not delivered yet; the next start reads them again from the checkpoint"
         );
     }
-    let lost = counts.shutdown + counts.refused > 0;
+    let lost = report.failed || counts.shutdown + counts.refused > 0;
     if lost || (counts.open > 0 && !stopped) { ExitCode::from(1) } else { ExitCode::SUCCESS }
 }
 

@@ -107,6 +107,7 @@ impl Template {
         for part in &self.parts {
             match part {
                 Part::Text(text) => name.push_str(text),
+                Part::Field(field) if field == "severity" => name.push_str(record.level?.severity),
                 Part::Field(field) => match record.get(field)? {
                     Value::Text(text) | Value::Number(text) => name.push_str(&String::from_utf8_lossy(text)),
                     Value::Int(value) => name.push_str(&value.to_string()),
@@ -161,7 +162,8 @@ impl Datasets {
 fn sound(name: &str) -> String {
     let tame = |c: char| if c == '/' || c.is_control() { '-' } else { c };
     let sound: String = name.trim().chars().map(tame).take(NAME_CHARS_MAX).collect();
-    if sound.is_empty() { FALLBACK.to_owned() } else { sound }
+    // As segments of a path, dots lead elsewhere.
+    if matches!(sound.as_str(), "" | "." | "..") { FALLBACK.to_owned() } else { sound }
 }
 
 #[cfg(test)]
@@ -190,8 +192,10 @@ mod tests {
         assert_eq!(&*datasets.name(id), "My-App");
         assert_eq!(datasets.id("MY-APP"), id);
         assert_eq!(&*datasets.name(datasets.names.len().checked_sub(1).map(DatasetId).unwrap()), "My-App");
-        let empty = datasets.id("  ");
-        assert_eq!(&*datasets.name(empty), FALLBACK);
+        for name in ["  ", ".", ".. "] {
+            let id = datasets.id(name);
+            assert_eq!(&*datasets.name(id), FALLBACK);
+        }
     }
 
     #[test]

@@ -7,94 +7,30 @@
 
 pub mod client;
 pub mod compress;
+pub mod pack;
 pub mod retry;
 pub mod verdict;
 
 use std::{
-    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
-use bytes::Bytes;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    ack::{Claim, Outcome},
-    batch::Batch,
-    budget::{Reservation, Sealed},
+    ack::{Claim, Outcome, SharedLedger},
     clock::Clock,
-    spare::Spares,
     telemetry::Metrics,
 };
 use client::{Client, Reply};
-use compress::Compressor;
+pub use pack::{Packer, Parcel};
 use retry::Backoff;
 use verdict::{Answer, Verdict};
 
-/// A sealed batch, compressed.
-#[derive(Debug)]
-pub struct Parcel {
-    dataset: Arc<str>,
-    replayable: bool,
-    body: Bytes,
-    /// Where each event ends in the uncompressed body, its separator included.
-    ends: Vec<u32>,
-    claims: Vec<Claim>,
-    reservation: Reservation,
-    _sealed: Sealed,
-}
-
-impl Parcel {
-    /// Compresses a sealed batch; the flow bytes that this saves go back, the body's buffer to `spares`.
-    ///
-    /// # Errors
-    /// What the compressor fails with.
-    pub fn pack(
-        mut batch: Batch,
-        dataset: Arc<str>,
-        sealed: Sealed,
-        compressor: &mut Compressor,
-        spares: &Spares,
-    ) -> std::io::Result<Self> {
-        let body = compressor.compress(&batch.body)?;
-        spares.give(std::mem::take(&mut batch.body));
-        let Batch { key, ends, claims, mut reservation, .. } = batch;
-        reservation.shrink_to(body.len() + ends.len() * size_of::<u32>());
-        Ok(Self { dataset, replayable: key.replayable, body, ends, claims, reservation, _sealed: sealed })
-    }
-}
-
-/// Packs again what has to be sent again, in buffers that all parcels share.
-#[derive(Debug)]
-struct Repacker {
-    compressor: Compressor,
-    body: Vec<u8>,
-}
-
-impl Repacker {
-    /// Keeps, of the parcel's events, those whose verdict is to retry.
-    fn keep_retries(&mut self, parcel: &mut Parcel, verdicts: &[Verdict]) -> std::io::Result<()> {
-        self.compressor.decompress(&parcel.body, &mut self.body)?;
-        let (mut start, mut written) = (1, 1);
-        let mut ends = Vec::new();
-        for (end, verdict) in parcel.ends.iter().zip(verdicts) {
-            let end = *end as usize;
-            if *verdict == Verdict::Retry {
-                self.body.copy_within(start..end, written);
-                written += end - start;
-                self.body[written - 1] = b',';
-                ends.push(u32::try_from(written).unwrap_or(u32::MAX));
-            }
-            start = end;
-        }
-        self.body[written - 1] = b']';
-        parcel.body = self.compressor.compress(&self.body[..written])?;
-        parcel.ends = ends;
-        parcel.reservation.shrink_to(parcel.body.len() + parcel.ends.len() * size_of::<u32>());
-        Ok(())
-    }
-}
+/// A slot is kept through waits up to this long.
+const SLOT_KEPT_MAX: Duration = Duration::from_secs(15);
 
 /// How many verdicts of each kind a claim got.
 fn tally(claims: &[Claim], verdicts: &[Verdict]) -> Vec<(Claim, [u32; 3])> {
@@ -112,29 +48,32 @@ fn tally(claims: &[Claim], verdicts: &[Verdict]) -> Vec<(Claim, [u32; 3])> {
 /// What delivery needs of the rest.
 #[derive(Debug)]
 pub struct Courier {
-    client: Client,
-    ledger: Arc<crate::ack::SharedLedger>,
-    metrics: Arc<Metrics>,
-    clock: Clock,
-    repacker: Mutex<Repacker>,
-    give_up: CancellationToken,
+    /// Talks to the API.
+    pub client: Client,
+    /// Packs again what has to be sent again.
+    pub packer: Arc<Packer>,
+    /// Is told each verdict.
+    pub ledger: Arc<SharedLedger>,
+    /// Counts attempts.
+    pub metrics: Arc<Metrics>,
+    /// When it is.
+    pub clock: Clock,
+    /// Cancelled when delivery has to stop trying.
+    pub give_up: CancellationToken,
+}
+
+/// How an attempt ended.
+enum Attempt {
+    /// Every event is decided.
+    Done,
+    /// Some events have to be sent again, the server asking to be left alone for so long. What a person has to
+    /// mend is an alarm.
+    Again { retry_after: Option<Duration>, alarm: bool },
+    /// Delivery has to stop.
+    GivenUp,
 }
 
 impl Courier {
-    /// A courier that stops trying when `give_up` is cancelled.
-    #[must_use]
-    pub fn new(
-        client: Client,
-        compressor: Compressor,
-        ledger: Arc<crate::ack::SharedLedger>,
-        metrics: Arc<Metrics>,
-        clock: Clock,
-        give_up: CancellationToken,
-    ) -> Self {
-        let repacker = Mutex::new(Repacker { compressor, body: Vec::new() });
-        Self { client, ledger, metrics, clock, repacker, give_up }
-    }
-
     /// Delivers parcels, `concurrency` at a time, until there are no more.
     pub async fn run(self, mut parcels: mpsc::Receiver<Parcel>, concurrency: usize) {
         let slots = Arc::new(Semaphore::new(concurrency));
@@ -143,47 +82,70 @@ impl Courier {
         while let Some(parcel) = parcels.recv().await {
             let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { break };
             let courier = Arc::clone(&courier);
-            tasks.spawn(async move {
-                courier.deliver(parcel).await;
-                drop(slot);
-            });
+            tasks.spawn(async move { courier.deliver(parcel, slot).await });
         }
         tasks.close();
         tasks.wait().await;
     }
 
-    async fn deliver(&self, mut parcel: Parcel) {
+    /// Tries until every event is decided. The slot is kept through a passing failure, so that an outage is tried by
+    /// few; it is given up while the wait is long or only a person can help, so that one dataset stops no other.
+    async fn deliver(&self, mut parcel: Parcel, slot: OwnedSemaphorePermit) {
+        let slots = Arc::clone(slot.semaphore());
+        let mut slot = Some(slot);
         let mut backoff = Backoff::default();
         loop {
-            let attempt =
-                self.client.send(&parcel.dataset, parcel.body.clone(), parcel.ends.len(), self.clock.now());
-            let reply = tokio::select! {
-                reply = attempt => reply,
-                () = self.give_up.cancelled() => return self.abandon(&parcel),
+            let (retry_after, alarm) = match self.attempt(&mut parcel).await {
+                Attempt::Done => return,
+                Attempt::GivenUp => return self.abandon(&parcel),
+                Attempt::Again { retry_after, alarm } => (retry_after, alarm),
             };
-            self.metrics.requests.fetch_add(1, Ordering::Relaxed);
-            self.metrics.wire_bytes.fetch_add(parcel.body.len() as u64, Ordering::Relaxed);
-            let mut retry_after = None;
-            match reply {
-                Ok(Reply { status, retry_after: after, body }) => {
-                    retry_after = after;
-                    match verdict::judge(status, &body, parcel.ends.len()) {
-                        Answer::Events(verdicts, reasons) => {
-                            if self.settle(&mut parcel, &verdicts, &reasons) {
-                                return;
-                            }
-                        }
-                        Answer::Retry(reason) => self.say_retry(&parcel, &reason),
-                        Answer::Alarm(reason) => self.say_alarm(&parcel, &reason),
-                    }
-                }
-                Err(error) => self.say_retry(&parcel, &error.to_string()),
-            }
             self.metrics.retried.fetch_add(parcel.ends.len() as u64, Ordering::Relaxed);
-            if !self.wait(backoff.next_delay(retry_after, fastrand::f64())).await {
+            let delay = backoff.next_delay(retry_after, fastrand::f64());
+            if alarm || delay > SLOT_KEPT_MAX {
+                slot = None;
+            }
+            if !self.wait(delay).await {
                 return self.abandon(&parcel);
             }
+            if slot.is_none() {
+                slot = Arc::clone(&slots).acquire_owned().await.ok();
+            }
         }
+    }
+
+    async fn attempt(&self, parcel: &mut Parcel) -> Attempt {
+        let (body, events) = (parcel.body.clone(), parcel.ends.len());
+        let reply = tokio::select! {
+            reply = self.client.send(&parcel.dataset, body, events, self.clock.now()) => reply,
+            () = self.give_up.cancelled() => return Attempt::GivenUp,
+        };
+        self.metrics.requests.fetch_add(1, Ordering::Relaxed);
+        self.metrics.wire_bytes.fetch_add(parcel.body.len() as u64, Ordering::Relaxed);
+        let Reply { status, retry_after, body } = match reply {
+            Ok(reply) => reply,
+            Err(error) => {
+                self.say_retry(parcel, &error.to_string());
+                return Attempt::Again { retry_after: None, alarm: false };
+            }
+        };
+        let alarm = match verdict::judge(status, &body, events) {
+            Answer::Events(verdicts, reasons) => {
+                if self.settle(parcel, &verdicts, &reasons) {
+                    return Attempt::Done;
+                }
+                false
+            }
+            Answer::Retry(reason) => {
+                self.say_retry(parcel, &reason);
+                false
+            }
+            Answer::Alarm(reason) => {
+                self.say_alarm(parcel, &reason);
+                true
+            }
+        };
+        Attempt::Again { retry_after, alarm }
     }
 
     /// Tells the ledger; answers whether no event is left.
@@ -208,8 +170,7 @@ impl Courier {
         let left =
             |(claim, counts): &(Claim, [u32; 3])| Claim { events: counts[Verdict::Retry as usize], ..*claim };
         parcel.claims = tallies.iter().map(left).filter(|claim| claim.events > 0).collect();
-        let mut repacker = self.repacker.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Err(error) = repacker.keep_retries(parcel, verdicts) {
+        if let Err(error) = self.packer.keep_retries(parcel, verdicts) {
             // Claims and events would no longer match: leave the rest to a restart, which reads it again.
             tracing::error!(%error, "a batch could not be packed again");
             return true;

@@ -22,7 +22,7 @@ const FIELDS_MAX: usize = 2_000;
 /// The longest name of a column (Honeycomb's limit).
 const NAME_BYTES_MAX: usize = 255;
 /// Room kept for what is said last: the names of cut fields and the closing braces.
-const TAIL_BYTES: usize = 2_048;
+const TAIL_BYTES: usize = 8_192;
 /// How much of `meta.truncated` is names; more fields than that are cut only by hostile input.
 const CUT_NAMES_BYTES_MAX: usize = 1_000;
 /// Fields that [`Encoder::event`] adds to the record's own, at most.

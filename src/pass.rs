@@ -9,8 +9,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hivetail_parsers::{
-    Context, Format, ParseError, Parser, Record, Scratch, Timestamp,
+    Context, Date, Format, ParseError, Parser, Record, Scratch, Timestamp,
     envelope::{Envelope, Inner},
+    names,
 };
 
 use crate::{
@@ -30,7 +31,7 @@ pub struct StreamFacts {
     pub constants: Constants,
     /// Whether its positions are byte offsets that events should tell.
     pub tells_offset: bool,
-    /// The instant nearest to which a line without a date was written; `None` for now.
+    /// When it was last written to, for lines that tell no date; `None` for just now.
     pub date: Option<Timestamp>,
     /// The format that last succeeded.
     pub prefer: Option<Format>,
@@ -81,6 +82,8 @@ pub struct Pass {
     parser: Parser,
     zone: Zone,
     reserved: Vec<String>,
+    /// Whether a parser or an envelope could set one of `reserved`.
+    removes_reserved: bool,
     template: Template,
     fixed_dataset: Option<DatasetId>,
     datasets: Arc<Mutex<Datasets>>,
@@ -103,6 +106,7 @@ impl Pass {
             envelope: source.envelope.0,
             parser: Parser::new(source.format.0),
             zone: source.timezone.clone(),
+            removes_reserved: constants.iter().any(|(name, _)| is_ever_parsed(name)),
             reserved: constants.into_iter().map(|(name, _)| name).collect(),
             template,
             fixed_dataset,
@@ -166,7 +170,8 @@ impl Pass {
         self.scratch.reset();
         let mut record = std::mem::take(&mut self.record).recycle();
         let opened = self.envelope.open(line.text, &self.scratch, &mut record);
-        let date = record.time.map(|time| time.at).or(facts.date).or(Some(received));
+        let envelope = record.time.map(|time| Date::Near(time.at));
+        let date = envelope.or(Some(Date::Before(facts.date.unwrap_or(received))));
         let context = Context { date, zone_offset_s, prefer: facts.prefer, reserved: &self.reserved };
         let inner = opened.unwrap_or(Inner { line: line.text, by_platform: false });
         if inner.line.trim_ascii().is_empty() {
@@ -175,6 +180,9 @@ impl Pass {
         }
         let parser = if inner.by_platform { Parser::new(Format::Raw) } else { self.parser };
         let parsed = parser.parse(inner.line, &context, &self.scratch, &mut record);
+        if self.removes_reserved {
+            record.remove(&self.reserved);
+        }
         let dataset = match self.fixed_dataset {
             Some(id) => id,
             None => dataset_of(&self.template, &self.datasets, &record),
@@ -202,6 +210,11 @@ impl Pass {
     }
 }
 
+/// Whether events may have that field from their line or its envelope.
+fn is_ever_parsed(name: &str) -> bool {
+    name != "service.name" && names::type_of(name.as_bytes()).is_some()
+}
+
 /// The run of that dataset, begun if there is none. A chunk has few datasets, mostly one.
 fn run_index(runs: &mut Vec<Encoded>, dataset: DatasetId, spares: &Spares) -> usize {
     runs.iter().position(|run| run.dataset == dataset).unwrap_or_else(|| {
@@ -219,7 +232,10 @@ fn dataset_of(template: &Template, datasets: &Mutex<Datasets>, record: &Record<'
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{config::SourceType, frame::LineBuffer};
+    use crate::{
+        config::{FieldName, SourceType},
+        frame::LineBuffer,
+    };
 
     fn facts() -> StreamFacts {
         StreamFacts { constants: Constants::default(), tells_offset: true, date: None, prefer: None }
@@ -254,6 +270,21 @@ mod tests {
         assert_eq!((some.end, some.passed), (18, Passed { events: 2, blank: 1 }));
         let fewer = pass.run(buffer.lines(), &mut facts(), NOW, cost - 1);
         assert_eq!((fewer.end, fewer.runs[0].ends.len()), (8, 1));
+    }
+
+    #[test]
+    fn what_configuration_sets_input_does_not() {
+        let mut source = Source::new(SourceType::File);
+        source.fields.insert(FieldName("client.address".to_owned()), "hidden".to_owned());
+        let template = Template::parse("d").unwrap();
+        let mut pass = Pass::new(&source, &template, Arc::default(), Spares::default());
+        let line = b"1.2.3.4 - - [21/Nov/2026:20:52:42 +0000] \"GET / HTTP/1.1\" 200 2 \"-\" \"curl\"\n";
+        let mut facts = facts();
+        facts.constants.push("client.address", "hidden");
+        let chunk = pass.run(buffer(line).lines(), &mut facts, NOW, usize::MAX);
+        let event = String::from_utf8(chunk.runs[0].events.clone()).unwrap();
+        assert_eq!(event.matches("client.address").count(), 1, "{event}");
+        assert!(!event.contains("1.2.3.4"), "{event}");
     }
 
     #[test]

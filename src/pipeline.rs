@@ -7,14 +7,17 @@
 
 mod batching;
 mod saving;
+mod tasks;
 
 use std::{
+    collections::VecDeque,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use batching::Batching;
 use secrecy::SecretString;
+use tasks::Tasks;
 use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -27,14 +30,13 @@ use crate::{
     config::{Config, Source, SourceType},
     dataset::Datasets,
     deliver::{
-        Courier,
+        Courier, Packer,
         client::{Client, ClientError, Settings},
-        compress::Compressor,
     },
     encode::Constants,
     frame::LineBuffer,
     pass::{Pass, StreamFacts},
-    shutdown,
+    shutdown::Deadlines,
     source::{
         Feed,
         file::{FileSource, discover::Discovery},
@@ -46,8 +48,6 @@ use crate::{
 
 /// Runs on their way to the batcher; each has its bytes reserved.
 const RUNS_QUEUED_MAX: usize = 8;
-/// Parcels on their way to delivery; each has its bytes reserved.
-const PARCELS_QUEUED_MAX: usize = 64;
 
 /// What a pipeline is to do.
 #[derive(Debug)]
@@ -67,6 +67,8 @@ pub struct Job {
 pub struct Report {
     /// Every line's outcome; `open` ones will be read again from the checkpoint.
     pub counts: Counts,
+    /// Whether a task failed, so that not everything was done.
+    pub failed: bool,
 }
 
 /// Why a pipeline can't start.
@@ -93,6 +95,7 @@ struct Shared {
     spares: Spares,
     clock: Clock,
     give_up: CancellationToken,
+    tasks: Tasks,
 }
 
 /// Runs until `stop` is cancelled or the input ends, and drains.
@@ -103,9 +106,8 @@ pub async fn run(job: Job, stop: CancellationToken) -> Result<Report, StartError
     let config = &job.config;
     let store = if job.keeps_state { Some(Store::open(&config.state.dir)?) } else { None };
     let loaded = store.as_ref().map(Store::load).unwrap_or_default();
-    let flow_bytes = config.plan().map_or(0, |plan| plan.flow_bytes);
     let shared = Shared {
-        flow: Flow::new(flow_bytes),
+        flow: Flow::new(config.plan().map_or(0, |plan| plan.flow_bytes)),
         ledger: Arc::default(),
         metrics: Arc::default(),
         register: Arc::new(Register::new(loaded)),
@@ -113,32 +115,37 @@ pub async fn run(job: Job, stop: CancellationToken) -> Result<Report, StartError
         spares: Spares::default(),
         clock: Clock::System,
         give_up: CancellationToken::new(),
+        tasks: Tasks::new(stop.clone()),
     };
+    let packer = Arc::new(Packer::new(config.honeycomb.compression)?);
+    let courier = courier(&job, &shared, Arc::clone(&packer))?;
     let (to_batcher, runs) = mpsc::channel(RUNS_QUEUED_MAX);
-    let (to_courier, parcels) = mpsc::channel(PARCELS_QUEUED_MAX);
-    let courier = courier(&job, &shared)?;
-    let batcher =
-        Batcher::new(config.batch.max_bytes.get(), config.batch.max_age_ms.as_ms(), shared.spares.clone());
+    let (to_courier, parcels) = mpsc::channel(1);
+    let batching = Batching {
+        batcher: Batcher::new(
+            config.batch.max_bytes.get(),
+            config.batch.max_age_ms.as_ms(),
+            shared.spares.clone(),
+        ),
+        packer,
+        parcels: to_courier,
+        flow: shared.flow.clone(),
+        datasets: Arc::clone(&shared.datasets),
+        spares: shared.spares.clone(),
+        queue: VecDeque::new(),
+    };
 
     let saved = CancellationToken::new();
     let saving = store.map(|store| {
         let (ledger, register) = (Arc::clone(&shared.ledger), Arc::clone(&shared.register));
         tokio::spawn(saving::run(Arc::new(store), ledger, register, saved.clone()))
     });
-    let inputs = spawn_sources(&job, &shared, &to_batcher, &stop);
+    let drain = TaskTracker::new();
+    let inputs = spawn_sources(&job, &shared, &to_batcher, &stop, &drain);
     // The batcher ends when the last source has dropped its own.
     drop(to_batcher);
-    let drain = TaskTracker::new();
-    let batching = Batching {
-        batcher,
-        compressor: Compressor::new(config.honeycomb.compression)?,
-        parcels: to_courier,
-        flow: shared.flow.clone(),
-        datasets: Arc::clone(&shared.datasets),
-        spares: shared.spares.clone(),
-    };
-    drain.spawn(batching.run(runs));
-    drain.spawn(courier.run(parcels, config.deliver.concurrency.get()));
+    shared.tasks.spawn(&drain, "batcher", batching.run(runs));
+    shared.tasks.spawn(&drain, "delivery", courier.run(parcels, config.deliver.concurrency.get()));
     drain.close();
 
     let summaries = tokio::spawn(log_summaries(Arc::clone(&shared.ledger), Arc::clone(&shared.metrics)));
@@ -146,30 +153,28 @@ pub async fn run(job: Job, stop: CancellationToken) -> Result<Report, StartError
         () = inputs.wait() => {}
         () = stop.cancelled() => {}
     }
-    let shutdown = config.limits.shutdown_ms.as_ms();
-    drain_within(shutdown, &drain, &shared.give_up).await;
+    let deadlines = Deadlines::from_now(config.limits.shutdown_ms.as_ms());
+    drain_until(&deadlines, &drain, &shared.give_up).await;
     summaries.abort();
     saved.cancel();
     if let Some(saving) = saving {
-        // The deadline's last part is kept for this.
-        let _ = tokio::time::timeout(shutdown - shutdown::retry_for(shutdown), saving).await;
+        let _ = tokio::time::timeout_at(deadlines.end, saving).await;
     }
     let counts = shared.ledger.read(crate::ack::Ledger::counts);
     debug_assert_eq!(counts.balance(), 0, "{counts:?}");
     shared.metrics.log_summary(&counts);
-    Ok(Report { counts })
+    Ok(Report { counts, failed: shared.tasks.failed() })
 }
 
-/// Waits for the drain; tells delivery to give up shortly before the deadline, and leaves it at the deadline.
-async fn drain_within(shutdown: Duration, drain: &TaskTracker, give_up: &CancellationToken) {
-    if tokio::time::timeout(shutdown::retry_for(shutdown), drain.wait()).await.is_ok() {
-        return;
+/// Waits for the drain; tells delivery to give up shortly before the end, and leaves it in time for the last save.
+async fn drain_until(deadlines: &Deadlines, drain: &TaskTracker, give_up: &CancellationToken) {
+    if tokio::time::timeout_at(deadlines.give_up, drain.wait()).await.is_err() {
+        give_up.cancel();
+        let _ = tokio::time::timeout_at(deadlines.leave, drain.wait()).await;
     }
-    give_up.cancel();
-    let _ = tokio::time::timeout(shutdown - shutdown::retry_for(shutdown), drain.wait()).await;
 }
 
-fn courier(job: &Job, shared: &Shared) -> Result<Courier, StartError> {
+fn courier(job: &Job, shared: &Shared, packer: Arc<Packer>) -> Result<Courier, StartError> {
     let config = &job.config;
     let client = Client::new(&Settings {
         api_url: config.honeycomb.api_url.0.clone(),
@@ -178,22 +183,24 @@ fn courier(job: &Job, shared: &Shared) -> Result<Courier, StartError> {
         timeout: config.deliver.timeout_ms.as_ms(),
         concurrency: config.deliver.concurrency.get(),
     })?;
-    Ok(Courier::new(
+    Ok(Courier {
         client,
-        Compressor::new(config.honeycomb.compression)?,
-        Arc::clone(&shared.ledger),
-        Arc::clone(&shared.metrics),
-        shared.clock,
-        shared.give_up.clone(),
-    ))
+        packer,
+        ledger: Arc::clone(&shared.ledger),
+        metrics: Arc::clone(&shared.metrics),
+        clock: shared.clock,
+        give_up: shared.give_up.clone(),
+    })
 }
 
-/// Starts the sources; the answer's wait ends when all of them have come to the end of their input.
+/// Starts the sources; the answer's wait ends when all of them have come to the end of their input, which for
+/// stdin is before its last lines have entered.
 fn spawn_sources(
     job: &Job,
     shared: &Shared,
     runs: &mpsc::Sender<Run>,
     stop: &CancellationToken,
+    drain: &TaskTracker,
 ) -> TaskTracker {
     let inputs = TaskTracker::new();
     let line_bytes_max = job.config.limits.line_bytes.get();
@@ -219,12 +226,14 @@ fn spawn_sources(
                 let fields = source.constants();
                 let discovery = Discovery::new(source);
                 let files = FileSource::new(feed, discovery, fields, job.once, register, line_bytes_max);
-                inputs.spawn(files.run(stop.clone()));
+                shared.tasks.spawn(&inputs, "file source", files.run(stop.clone()));
             }
             SourceType::Stdin => {
                 let buffer = LineBuffer::new(line_bytes_max);
                 let stdin = StdinSource { feed, facts: stdin_facts(source), buffer };
-                tokio::spawn(stdin.run(stop.clone(), shared.give_up.clone(), inputs.token()));
+                let ended = inputs.token();
+                let stdin = stdin.run(stop.clone(), shared.give_up.clone(), ended);
+                shared.tasks.spawn(drain, "stdin source", stdin);
             }
         }
     }

@@ -12,7 +12,7 @@ use std::sync::{Arc, atomic::Ordering};
 use tokio::sync::mpsc;
 
 use crate::{
-    ack::{Claim, Outcome, SharedLedger, StreamId},
+    ack::{Claim, Outcome, Passed, SharedLedger, StreamId},
     batch::{Key, Run},
     budget::{Flow, Reservation},
     clock::Clock,
@@ -79,6 +79,8 @@ impl Feed {
         self.metrics.read_bytes.fetch_add(chunk.end - start, Ordering::Relaxed);
         self.metrics.unparsed.fetch_add(chunk.unparsed, Ordering::Relaxed);
         self.metrics.cut.fetch_add(chunk.cut, Ordering::Relaxed);
+        // Others may have what is not needed before this one waits for the batcher.
+        reservation.shrink_to(chunk.runs.iter().map(|run| Run::cost(run.events.len(), run.ends.len())).sum());
         let span = self.ledger.with(|ledger| ledger.open_span(stream, chunk.end, chunk.passed));
         for encoded in chunk.runs {
             let key = Key { dataset: encoded.dataset, replayable: self.replayable };
@@ -95,15 +97,17 @@ impl Feed {
 
     /// Counts the lines left in `buffer` as lost: the agent stops, and they can't be read again.
     pub fn lose(&self, buffer: &mut LineBuffer, stream: StreamId) {
-        let lines = buffer.lines().chain(buffer.unfinished_line());
         let (mut events, mut end) = (0, buffer.position());
-        for line in lines {
+        for line in buffer.lines() {
+            (events, end) = (events + 1, line.end);
+        }
+        buffer.take(end);
+        if let Some(line) = buffer.unfinished_line() {
             (events, end) = (events + 1, line.end);
         }
         if events > 0 {
-            let passed = crate::ack::Passed { events, blank: 0 };
             self.ledger.with(|ledger| {
-                let span = ledger.open_span(stream, end, passed);
+                let span = ledger.open_span(stream, end, Passed { events, blank: 0 });
                 ledger.decide(Claim { span, events }, Outcome::Shutdown);
             });
             buffer.reset(end);

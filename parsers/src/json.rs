@@ -21,7 +21,8 @@ const DEPTH_MAX: usize = 5;
 /// How many fields a line may have of its own (Honeycomb takes 2,000 an event); the rest is kept as text.
 const FIELDS_MAX: usize = 1_900;
 
-/// A name this long is not made longer: the object under it stays text (Honeycomb's columns take 255 bytes).
+/// A name that would be this long is not made longer: the object under it stays text (Honeycomb's columns take
+/// 255 bytes).
 const NAME_BYTES_MAX: usize = 255;
 
 const MALFORMED: ParseError = ParseError("malformed JSON");
@@ -38,7 +39,8 @@ pub(crate) fn parse<'a>(
         return Err(ParseError("not a JSON object"));
     }
     let first = record.fields().len();
-    let mut flat = Flattener { context, scratch, record, first, has_body: false, overflow: Vec::new() };
+    let mut flat =
+        Flattener { context, scratch, record, first, has_body: false, names: 0, overflow: Vec::new() };
     let rest = flat.object(b"", text, 1)?;
     if !scan::skip_blanks(rest).is_empty() {
         return Err(ParseError("text after the JSON object"));
@@ -55,6 +57,8 @@ struct Flattener<'p, 'a> {
     /// How many fields the envelope had set before.
     first: usize,
     has_body: bool,
+    /// How many names there were: of fields, and of objects that were flattened.
+    names: usize,
     /// The pairs beyond the limit, as JSON text without its last brace; not allocated unless there are some.
     overflow: Vec<u8>,
 }
@@ -67,17 +71,21 @@ impl<'a> Flattener<'_, 'a> {
             return Ok(after);
         }
         loop {
-            if self.record.fields().len() - self.first >= FIELDS_MAX {
+            if self.names >= FIELDS_MAX {
                 return self.overflow(prefix, rest);
             }
-            let (after, (key, escaped)) = scan::string(rest).map_err(|_| MALFORMED)?;
-            let name = self.name(prefix, self.decode(key, escaped));
+            let (after, key) = scan::string(rest).map_err(|_| MALFORMED)?;
             let (value, ()) = punctuation(b':')(after).map_err(|_| MALFORMED)?;
-            rest = if depth < DEPTH_MAX && name.len() <= NAME_BYTES_MAX && opens_object(value) {
+            rest = if depth < DEPTH_MAX && prefix.len() + key.0.len() < NAME_BYTES_MAX && opens_object(value)
+            {
+                let name = self.name(prefix, key);
                 self.object(name, value, depth + 1)?
             } else {
                 let (after, token) = scan::value(value).map_err(|_| MALFORMED)?;
-                self.leaf(name, token);
+                if token != Token::Null {
+                    let name = self.name(prefix, key);
+                    self.leaf(name, token);
+                }
                 after
             };
             match scan::skip_blanks(rest) {
@@ -92,7 +100,10 @@ impl<'a> Flattener<'_, 'a> {
         if escaped { self.scratch.fill(text.len(), |out| scan::unescape(text, out)) } else { text }
     }
 
-    fn name(&self, prefix: &'a [u8], key: &'a [u8]) -> &'a [u8] {
+    /// Names take memory that the line's length does not bound, so they are counted.
+    fn name(&mut self, prefix: &'a [u8], (key, escaped): (&'a [u8], bool)) -> &'a [u8] {
+        self.names += 1;
+        let key = self.decode(key, escaped);
         if prefix.is_empty() { key } else { self.scratch.concat(&[prefix, b".", key]) }
     }
 
@@ -154,7 +165,7 @@ impl<'a> Flattener<'_, 'a> {
         }
         let envelope = self.record.fields()[..self.first].iter().any(|field| field.key.bytes() == name);
         let config = self.context.reserved.iter().any(|reserved| reserved.as_bytes() == name);
-        let taken = envelope || config || (name == b"body" && self.has_body) || names::is_reserved(name);
+        let taken = envelope || config || is_filled_otherwise(name) || names::is_reserved(name);
         match contract(name, value).filter(|_| !taken) {
             Some(Value::Text(b"")) if names::type_of(name).is_some() => {}
             Some(value) => self.record.set_free(name, value),
@@ -205,6 +216,11 @@ impl<'a> Flattener<'_, 'a> {
         let (trace_id, span_id) = (id("trace_id", 32), id("span_id", 16));
         self.record.set_trace(trace_id, span_id);
     }
+}
+
+/// Names that events have from elsewhere; and a name has to be one.
+fn is_filled_otherwise(name: &[u8]) -> bool {
+    matches!(name, b"" | b"body" | b"error" | b"severity" | b"severity_text")
 }
 
 /// Whether `text` begins with an object that has something in it.
@@ -301,6 +317,19 @@ mod tests {
     }
 
     #[test]
+    fn what_is_filled_otherwise_is_not_doubled() {
+        let line = r#"{"level":"info","severity":"weird","severity_text":"x","body":[1],"msg":"y","error":"z","":1}"#;
+        parsed(line, &[], |record| {
+            assert_eq!(record.level.map(|level| level.severity), Some("info"));
+            assert_eq!(record.get("body"), Some(Value::text("y")));
+            for name in ["severity", "severity_text", "body", "error", ""] {
+                assert!(record.get(&format!("field.{name}")).is_some(), "{name}");
+                assert!(name == "body" || record.get(name).is_none(), "{name}");
+            }
+        });
+    }
+
+    #[test]
     fn numbers_keep_their_digits() {
         let line = r#"{"a":9007199254740993,"b":18446744073709551615,"c":1.10,"d":1e999,"e":-3}"#;
         parsed(line, &[], |record| {
@@ -323,7 +352,7 @@ mod tests {
         parsed(&format!("{{\"a\":{{{}}},\"b\":1}}", pairs.join(",")), &[], |record| {
             let Some(Value::Text(rest)) = record.get("field.overflow") else { panic!("no overflow") };
             assert!(
-                rest.starts_with(br#"{"a":{"k1900":1900,"#) && rest.ends_with(br#""k9999":9999},"b":1}"#)
+                rest.starts_with(br#"{"a":{"k1899":1899,"#) && rest.ends_with(br#""k9999":9999},"b":1}"#)
             );
         });
     }

@@ -78,11 +78,20 @@ impl Format {
     }
 }
 
+/// How to find the day of a time of day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Date {
+    /// The line was written about then: its envelope's time.
+    Near(Timestamp),
+    /// The line was written before then, if clocks were right: its file's last change, or now.
+    Before(Timestamp),
+}
+
 /// What a parser has to be told, since it has no clock and no configuration of its own.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Context<'c> {
-    /// The instant nearest to which a line without a date was written: its envelope's time, else the file's.
-    pub date: Option<Timestamp>,
+    /// What tells the day of a line that has a time of day only.
+    pub date: Option<Date>,
     /// Offset from UTC, in seconds, of times written without a zone.
     pub zone_offset_s: i32,
     /// The format that last succeeded in this lane; tried first under [`Format::Auto`].

@@ -29,8 +29,10 @@ pub(crate) fn seconds_to_ms(text: &[u8]) -> Option<f64> {
     if !finer.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    let finer: f64 = std::str::from_utf8(finer).ok()?.parse().ok()?;
-    Some(ms + finer / 10_f64.powi(i32::try_from(fraction.len() - 3).ok()?))
+    // Finer than picoseconds is noise.
+    let finer = &finer[..finer.len().min(9)];
+    let digits: f64 = std::str::from_utf8(finer).ok()?.parse().ok()?;
+    Some(ms + digits / 10_f64.powi(i32::try_from(finer.len()).ok()?))
 }
 
 #[cfg(test)]
@@ -54,6 +56,7 @@ mod tests {
         {
             assert_eq!(seconds_to_ms(text.as_bytes()), Some(ms), "{text}");
         }
+        assert!(seconds_to_ms(format!("0.{}", "1".repeat(400)).as_bytes()).is_some_and(f64::is_finite));
         for bad in ["", ".", "-", "1.", "1.2.3", "1e3", "0.123x"] {
             assert_eq!(seconds_to_ms(bad.as_bytes()), None, "{bad}");
         }

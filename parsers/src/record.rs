@@ -190,6 +190,25 @@ impl<'a> Record<'a> {
         self.fields.truncate(mark.fields);
     }
 
+    /// Takes out the fields of those names: they are not for input to set.
+    pub fn remove(&mut self, names: &[String]) {
+        self.fields.retain(|field| !names.iter().any(|name| name.as_bytes() == field.key.bytes()));
+    }
+
+    /// Keeps, of the few fields from `first` on, only the first of each name.
+    pub(crate) fn keep_first(&mut self, first: usize) {
+        let mut at = first;
+        while at < self.fields.len() {
+            let repeated =
+                self.fields[first..at].iter().any(|f| f.key.bytes() == self.fields[at].key.bytes());
+            if repeated {
+                self.fields.remove(at);
+            } else {
+                at += 1;
+            }
+        }
+    }
+
     /// Keeps, of the fields from `first` on, only the last of each name.
     pub(crate) fn keep_last(&mut self, first: usize) {
         /// Up to here comparing all pairs is faster than hashing.

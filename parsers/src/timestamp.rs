@@ -4,7 +4,7 @@
 //! anything that is not one; none guesses. Days are counted by the proleptic Gregorian calendar, leap seconds
 //! are the last second of their minute.
 
-use crate::number::whole;
+use crate::{Date, number::whole};
 
 const NS_PER_S: i64 = 1_000_000_000;
 const S_PER_DAY: i64 = 86_400;
@@ -114,24 +114,32 @@ pub fn date_time(text: &[u8], zone_offset_s: i32) -> Option<Timestamp> {
     after.is_empty().then(|| civil.at_offset(i64::from(zone_offset_s))).flatten()
 }
 
-/// A time of day, `21:13:54.233`, on whichever day brings it nearest to `date`.
+/// A time of day, `21:13:54.233`, on the day that `date` tells: the one that brings it nearest, or the last one
+/// that is not after it, clocks being allowed to differ by some minutes.
 #[must_use]
-pub fn time_of_day(text: &[u8], zone_offset_s: i32, date: Timestamp) -> Option<Timestamp> {
+pub fn time_of_day(text: &[u8], zone_offset_s: i32, date: Date) -> Option<Timestamp> {
+    const AHEAD_NS_MAX: i64 = 600 * NS_PER_S;
+    let (Date::Near(then) | Date::Before(then)) = date;
     let second = hms(text.get(..8)?)?;
     let (ns, []) = fraction(&text[8..])? else { return None };
-    let local = date.0.div_euclid(NS_PER_S).checked_add(i64::from(zone_offset_s))?;
+    let local = then.0.div_euclid(NS_PER_S).checked_add(i64::from(zone_offset_s))?;
     let today = local.div_euclid(S_PER_DAY);
     let near = |days| Civil { days, second, ns }.at_offset(i64::from(zone_offset_s));
-    [today - 1, today, today + 1].into_iter().filter_map(near).min_by_key(|at| at.0.abs_diff(date.0))
+    let mut days = [today + 1, today, today - 1].into_iter().filter_map(near);
+    match date {
+        Date::Near(_) => days.min_by_key(|at| at.0.abs_diff(then.0)),
+        Date::Before(_) => days.find(|at| at.0 <= then.0.saturating_add(AHEAD_NS_MAX)),
+    }
 }
 
-/// A Unix time in decimal digits, with or without a fraction. Its size tells the unit: up to 11 digits before
-/// the point are seconds, 12–14 milliseconds, 15–17 microseconds, 18 and 19 nanoseconds.
+/// A Unix time in decimal digits, with or without a fraction. Its size tells the unit: 9–11 digits before the
+/// point are seconds (from 1973 on), 12–14 milliseconds, 15–17 microseconds, 18 and 19 nanoseconds. A smaller
+/// number is no time.
 #[must_use]
 pub fn epoch(text: &[u8]) -> Option<Timestamp> {
     let point = memchr::memchr(b'.', text).unwrap_or(text.len());
     let ns_per_unit = match point {
-        1..=11 => NS_PER_S,
+        9..=11 => NS_PER_S,
         12..=14 => 1_000_000,
         15..=17 => 1_000,
         18..=19 => 1,
@@ -259,12 +267,22 @@ mod tests {
 
     #[test]
     fn a_time_of_day_takes_the_nearest_date_across_midnight() {
-        let midnight = rfc3339(b"2026-11-21T00:00:01Z").unwrap();
+        let midnight = Date::Near(rfc3339(b"2026-11-21T00:00:01Z").unwrap());
         assert_eq!(printed(time_of_day(b"23:59:59.900", 0, midnight)), "2026-11-20T23:59:59.900Z");
         assert_eq!(printed(time_of_day(b"00:00:00.200", 0, midnight)), "2026-11-21T00:00:00.200Z");
-        let before = rfc3339(b"2026-11-21T23:59:59Z").unwrap();
+        let before = Date::Near(rfc3339(b"2026-11-21T23:59:59Z").unwrap());
         assert_eq!(printed(time_of_day(b"00:00:00.200", 0, before)), "2026-11-22T00:00:00.200Z");
         assert_eq!(printed(time_of_day(b"01:00:00.200", 3600, before)), "2026-11-22T00:00:00.200Z");
+    }
+
+    #[test]
+    fn a_time_of_day_in_a_file_is_not_after_its_last_change() {
+        let changed = Date::Before(rfc3339(b"2026-11-21T23:59:00Z").unwrap());
+        assert_eq!(printed(time_of_day(b"02:00:00.000", 0, changed)), "2026-11-21T02:00:00Z");
+        assert_eq!(printed(time_of_day(b"23:59:30.000", 0, changed)), "2026-11-21T23:59:30Z");
+        assert_eq!(printed(time_of_day(b"00:05:00.000", 0, changed)), "2026-11-22T00:05:00Z");
+        let changed = Date::Before(rfc3339(b"2026-11-21T12:00:00Z").unwrap());
+        assert_eq!(printed(time_of_day(b"21:00:00.000", 0, changed)), "2026-11-20T21:00:00Z");
     }
 
     #[test]
@@ -273,6 +291,8 @@ mod tests {
             assert_eq!(printed(epoch(text.as_bytes())), "2023-11-14T22:13:20.123Z", "{text}");
         }
         assert_eq!(epoch(b""), None);
+        assert_eq!(epoch(b"0.35"), None);
+        assert_eq!(epoch(b"12"), None);
         assert_eq!(epoch(b"17000000001230000000"), None);
     }
 
@@ -287,7 +307,7 @@ mod tests {
         #[test]
         fn any_bytes_are_a_time_or_not(text in prop::collection::vec(any::<u8>(), 0..40)) {
             let _ = (clf(&text), rfc3339(&text), epoch(&text), date_time(&text, 0));
-            let _ = time_of_day(&text, 0, Timestamp(0));
+            let _ = time_of_day(&text, 0, Date::Near(Timestamp(0)));
         }
     }
 }

@@ -6,7 +6,7 @@
 //! looked for it and it is gone.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     sync::{Mutex, PoisonError},
 };
 
@@ -18,13 +18,14 @@ use crate::ack::{Ledger, StreamId};
 pub struct Register {
     files: Mutex<BTreeMap<StreamId, (String, FileKey)>>,
     pending: Mutex<Vec<Entry>>,
+    followed: Mutex<HashSet<Identity>>,
 }
 
 impl Register {
     /// Begins with what was loaded.
     #[must_use]
     pub fn new(loaded: Vec<Entry>) -> Self {
-        Self { files: Mutex::default(), pending: Mutex::new(loaded) }
+        Self { pending: Mutex::new(loaded), ..Self::default() }
     }
 
     /// A stream is a file. What was known of that file, from before or of an older generation, is forgotten:
@@ -34,6 +35,16 @@ impl Register {
         files.retain(|_, (_, other)| other.identity != key.identity);
         files.insert(stream, (path.to_owned(), key));
         self.forget(key.identity);
+    }
+
+    /// Claims a file for one source; `false` if another one follows it already.
+    pub fn claim(&self, identity: Identity) -> bool {
+        self.followed.lock().unwrap_or_else(PoisonError::into_inner).insert(identity)
+    }
+
+    /// A source has let go of a file.
+    pub fn release(&self, identity: Identity) {
+        self.followed.lock().unwrap_or_else(PoisonError::into_inner).remove(&identity);
     }
 
     /// The entries of files that were not met again yet.

@@ -3,7 +3,10 @@
 //! Seals by size as runs come, by age on a timer that runs only while a batch is open, under budget pressure, and
 //! everything when the sources have ended.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use tokio::{sync::mpsc, time::Instant};
 
@@ -11,7 +14,7 @@ use crate::{
     batch::{Batch, Batcher, Run},
     budget::Flow,
     dataset::Datasets,
-    deliver::{Parcel, compress::Compressor},
+    deliver::{Packer, Parcel},
     spare::Spares,
 };
 
@@ -19,11 +22,14 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Batching {
     pub(super) batcher: Batcher,
-    pub(super) compressor: Compressor,
+    pub(super) packer: Arc<Packer>,
     pub(super) parcels: mpsc::Sender<Parcel>,
     pub(super) flow: Flow,
     pub(super) datasets: Arc<Mutex<Datasets>>,
     pub(super) spares: Spares,
+    /// Parcels that delivery has not taken yet. Their bytes are reserved, which bounds them; a queue with a bound
+    /// of its own would make sources wait where they can't look after their files.
+    pub(super) queue: VecDeque<Parcel>,
 }
 
 impl Batching {
@@ -31,35 +37,43 @@ impl Batching {
     pub(super) async fn run(mut self, mut runs: mpsc::Receiver<Run>) {
         let mut sealed = Vec::new();
         loop {
-            let deadline = self.batcher.deadline();
+            // While delivery is behind, batches wait to be full: many small ones would only wait in line.
+            let deadline = self.batcher.deadline().filter(|_| self.queue.is_empty());
             tokio::select! {
                 run = runs.recv() => match run {
                     Some(run) => self.batcher.add(run, Instant::now(), |batch| sealed.push(batch)),
                     None => break,
                 },
+                Ok(slot) = self.parcels.reserve(), if !self.queue.is_empty() => {
+                    if let Some(parcel) = self.queue.pop_front() {
+                        slot.send(parcel);
+                    }
+                }
                 () = tokio::time::sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
                     self.batcher.seal_old(Instant::now(), |batch| sealed.push(batch));
                     self.spares.clear();
                 }
                 () = self.flow.pressed() => {}
             }
-            self.send(&mut sealed).await;
-            if self.flow.must_seal() && runs.is_empty() {
+            if self.flow.must_seal() && runs.is_empty() && sealed.is_empty() {
                 sealed.extend(self.batcher.seal_largest());
-                self.send(&mut sealed).await;
             }
+            self.pack(&mut sealed);
         }
         self.batcher.seal_all(|batch| sealed.push(batch));
-        self.send(&mut sealed).await;
+        self.pack(&mut sealed);
+        for parcel in self.queue {
+            // Delivery ends after the batcher: it takes every parcel.
+            let _ = self.parcels.send(parcel).await;
+        }
     }
 
-    async fn send(&mut self, sealed: &mut Vec<Batch>) {
+    fn pack(&mut self, sealed: &mut Vec<Batch>) {
         for batch in sealed.drain(..) {
             let dataset =
                 self.datasets.lock().unwrap_or_else(PoisonError::into_inner).name(batch.key.dataset);
-            match Parcel::pack(batch, dataset, self.flow.sealed(), &mut self.compressor, &self.spares) {
-                // Delivery ends after the batcher: it takes every parcel.
-                Ok(parcel) => drop(self.parcels.send(parcel).await),
+            match self.packer.pack(batch, dataset, self.flow.sealed(), &self.spares) {
+                Ok(parcel) => self.queue.push_back(parcel),
                 Err(error) => {
                     tracing::error!(%error, "a batch could not be compressed; it stays unacknowledged");
                 }

@@ -24,6 +24,8 @@ pub(super) async fn run(
     while !end.is_cancelled() {
         tokio::select! {
             () = ledger.changed() => {}
+            // A full disk may have room again.
+            () = tokio::time::sleep(INTERVAL), if failing => {}
             () = end.cancelled() => {}
         }
         let entries = ledger.read(|ledger| register.entries(ledger));

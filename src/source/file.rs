@@ -15,6 +15,7 @@ use std::{
     collections::{BTreeMap, VecDeque},
     fs::File,
     path::{Path, PathBuf},
+    pin::Pin,
     sync::Arc,
     time::Duration,
 };
@@ -24,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Feed;
 use crate::{
+    ack::StreamId,
     budget::Reservation,
     checkpoint::{Entry, FileKey, Register},
     frame::LineBuffer,
@@ -47,7 +49,7 @@ pub struct FileSource {
     register: Arc<Register>,
     buffer: LineBuffer,
     /// Whose bytes the buffer holds.
-    loaded: Option<Identity>,
+    loaded: Option<StreamId>,
     files: BTreeMap<Identity, Followed>,
     /// Files that may have more to read, each at most once.
     ready: VecDeque<Identity>,
@@ -83,15 +85,23 @@ impl FileSource {
     /// Follows the files until `stop`, or with `once` until they are read.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut watch = Watch::nothing();
+        self.resume_renamed();
+        self.look(&mut watch);
+        if self.once {
+            return self.read_all(&stop).await;
+        }
         let flow = self.feed.flow.clone();
         let mut reconcile = tokio::time::interval(RECONCILE_INTERVAL);
         reconcile.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        self.resume_renamed();
-        self.look(&mut watch);
         reconcile.tick().await;
-        while !(self.once && self.ready.is_empty()) {
+        // Kept from turn to turn: whoever asks anew for flow bytes stands at the end of the queue again.
+        let mut reserving: Option<Pin<Box<dyn Future<Output = Reservation> + Send>>> = None;
+        loop {
+            if !self.ready.is_empty() && reserving.is_none() {
+                let flow = flow.clone();
+                reserving = Some(Box::pin(async move { flow.reserve().await }));
+            }
             tokio::select! {
-                biased;
                 () = stop.cancelled() => return,
                 change = watch.next() => match change {
                     Change::Written(path) => self.written(&path),
@@ -102,35 +112,53 @@ impl FileSource {
                     self.let_go_quiet();
                     self.reconcile(&mut watch);
                 }
-                reservation = flow.reserve(), if !self.ready.is_empty() => self.read(reservation).await,
+                reservation = reserved(&mut reserving), if !self.ready.is_empty() => {
+                    reserving = None;
+                    self.read(reservation).await;
+                }
+            }
+        }
+    }
+
+    /// Reads what is there, and does not ask what came since.
+    async fn read_all(&mut self, stop: &CancellationToken) {
+        let flow = self.feed.flow.clone();
+        while !self.ready.is_empty() {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                reservation = flow.reserve() => self.read(reservation).await,
             }
         }
     }
 
     /// Finds files that were renamed while the agent was stopped, to finish them first.
     fn resume_renamed(&mut self) {
-        let found: Vec<Identity> = self.discovery.look().iter().map(|found| found.identity).collect();
+        let look = self.discovery.look();
         for entry in self.register.pending() {
             let (path, identity) = (PathBuf::from(&entry.path), entry.key.identity);
-            if !self.discovery.matches(&path) || found.contains(&identity) {
+            let known = look.found.iter().any(|found| found.identity == identity);
+            if known || !self.discovery.matches(&path) {
                 continue;
             }
             let Some(folder) = path.parent().filter(|folder| folder.is_dir()) else { continue };
-            let renamed = follow::find_in(folder, identity).and_then(|now| Followed::open(&now).ok());
-            match renamed.filter(|(_, opened, len)| *opened == identity && *len >= entry.resume) {
-                Some((file, _, _)) => {
-                    self.follow(file, path, entry.key, entry.resume);
+            let Some(now) = follow::find_in(folder, identity) else {
+                self.register.forget(identity);
+                tracing::warn!(
+                    path = %entry.path, shipped_bytes = entry.resume,
+                    "a file that was being followed is no longer there: what came after is lost, if there was more"
+                );
+                continue;
+            };
+            match Followed::open(&now) {
+                Ok((file, opened, len)) if opened == identity && self.register.claim(identity) => {
+                    let (key, resume) = resumed(&entry, len);
+                    self.follow(file, path, &now, key, resume);
                     if let Some(followed) = self.files.get_mut(&identity) {
-                        followed.name = Name::Gone { quiet: false };
+                        followed.name = Name::GONE;
                     }
                 }
-                None => {
-                    self.register.forget(identity);
-                    tracing::warn!(
-                        path = %entry.path, shipped_bytes = entry.resume,
-                        "a file that was being followed is no longer there: what came after is lost, if there was more"
-                    );
-                }
+                Ok(_) => {}
+                Err(error) => self.discovery.say_once(&now, "can't be opened", &error.to_string()),
             }
         }
     }
@@ -140,14 +168,19 @@ impl FileSource {
         for folder in self.discovery.folders() {
             watch.add(&folder);
         }
-        let found = self.discovery.look();
+        let mut look = self.discovery.look();
         for followed in self.files.values_mut().filter(|followed| followed.name == Name::Current) {
-            if !found.iter().any(|found| found.identity == followed.key.identity) {
-                followed.name = Name::Gone { quiet: false };
+            let there = look.found.iter().any(|found| found.identity == followed.key.identity);
+            // What could not be looked at may still be there.
+            if !there && look.complete {
+                followed.name = Name::GONE;
                 make_ready(&mut self.ready, followed.key.identity);
             }
         }
-        for found in found {
+        // Files from the checkpoint come first: a new one may have the name that one of them had.
+        let pending: Vec<Identity> = self.register.pending().iter().map(|entry| entry.key.identity).collect();
+        look.found.sort_by_key(|found| !pending.contains(&found.identity));
+        for found in look.found {
             if let Some(folder) = found.path.parent() {
                 watch.add(folder);
             }
@@ -159,43 +192,54 @@ impl FileSource {
     fn meet(&mut self, found: Found) {
         if let Some(followed) = self.files.get_mut(&found.identity) {
             followed.name = Name::Current;
+            // One of several names of a file may be the one that it was found by before.
+            if !follow::leads_to(&followed.seen_at, found.identity) {
+                followed.seen_at = found.path;
+            }
             return;
         }
         let (file, identity, len) = match Followed::open(&found.path) {
             Ok(opened) => opened,
             Err(error) => return self.discovery.say_once(&found.path, "can't be opened", &error.to_string()),
         };
-        if self.files.contains_key(&identity) {
+        if !self.register.claim(identity) {
+            if !self.files.contains_key(&identity) {
+                self.discovery.say_once(&found.path, "another source follows it", "not followed twice");
+            }
             return;
         }
-        let (path, key, resume) = match self.register.pending_of(identity) {
-            Some(Entry { path, key, resume, .. }) if resume <= len => (PathBuf::from(path), key, resume),
-            Some(Entry { mut key, .. }) => {
-                key.generation += 1;
-                (found.path, key, 0)
+        match self.register.pending_of(identity) {
+            Some(entry) => {
+                let (key, resume) = resumed(&entry, len);
+                let path = if resume > 0 { PathBuf::from(entry.path) } else { found.path.clone() };
+                self.follow(file, path, &found.path, key, resume);
             }
-            None => (found.path, FileKey { identity, generation: 0 }, 0),
-        };
-        self.follow(file, path, key, resume);
+            None => {
+                let key = FileKey { identity, generation: 0 };
+                self.follow(file, found.path.clone(), &found.path, key, 0);
+            }
+        }
     }
 
-    fn follow(&mut self, file: File, path: PathBuf, key: FileKey, position: u64) {
+    fn follow(&mut self, file: File, path: PathBuf, seen_at: &Path, key: FileKey, position: u64) {
         tracing::debug!(path = %path.display(), position, "following");
         let stream = self.feed.ledger.with(|ledger| ledger.open_stream(position));
         self.register.add(stream, &path.to_string_lossy(), key);
         let mut followed = Followed::new(file, path, key, stream, position, &self.fields);
-        let before =
-            self.files.values().filter(|other| other.path == followed.path && other.name != Name::Current);
-        followed.predecessor = before.max_by_key(|other| other.stream).map(|other| other.key);
+        seen_at.clone_into(&mut followed.seen_at);
+        let had_its_name = |other: &&Followed| {
+            other.path == followed.path && (other.name != Name::Current || other.seen_at != followed.seen_at)
+        };
+        followed.predecessor = self.files.values().filter(had_its_name).map(|other| other.stream).max();
         self.files.insert(key.identity, followed);
         make_ready(&mut self.ready, key.identity);
     }
 
     fn written(&mut self, path: &Path) {
-        for followed in self.files.values_mut() {
+        for followed in self.files.values() {
             // A rotated file is written to under a name that we do not know.
             let rotated = followed.name != Name::Current && followed.path.parent() == path.parent();
-            if followed.path == path || rotated {
+            if followed.seen_at == path || rotated {
                 make_ready(&mut self.ready, followed.key.identity);
             }
         }
@@ -211,37 +255,35 @@ impl FileSource {
 
     /// Rotated files that had nothing new since the last reconcile are closed.
     fn let_go_quiet(&mut self) {
-        let Self { files, feed, ready, .. } = self;
-        files.retain(|identity, followed| match &mut followed.name {
-            Name::Gone { quiet: true } if followed.at_end && !ready.contains(identity) => {
+        let Self { files, feed, ready, register, .. } = self;
+        files.retain(|identity, followed| {
+            let Name::Gone { quiet_ticks } = followed.name else { return true };
+            let read = followed.at_end && !ready.contains(identity);
+            if read && followed.is_quiet() && followed.is_finished() {
                 tracing::debug!(path = %followed.path.display(), "rotated file is read to its end");
                 feed.ledger.with(|ledger| ledger.close_stream(followed.stream));
-                false
+                register.release(*identity);
+                return false;
             }
-            Name::Gone { quiet } => {
-                *quiet = followed.at_end;
-                true
-            }
-            Name::Current => true,
+            followed.name = Name::Gone { quiet_ticks: if read { quiet_ticks.saturating_add(1) } else { 0 } };
+            true
         });
     }
 
     /// Reads and passes one chunk of the file whose turn it is.
     async fn read(&mut self, reservation: Reservation) {
         let Some(identity) = self.ready.pop_front() else { return };
-        let waits =
-            self.files.get(&identity).and_then(|followed| followed.predecessor).is_some_and(|before| {
-                self.files.contains_key(&before.identity) && self.ready.contains(&before.identity)
-            });
-        if waits {
+        if self.waits_for_predecessor(identity) {
             return self.ready.push_back(identity);
         }
+        let before = self.files.get(&identity).map(|followed| followed.position);
         match self.chunk(identity, reservation).await {
             Ok(true) => {
                 self.chunks_in_turn += 1;
-                // Inside a long line the buffer stays with the file, or nobody would get on.
-                let turn_ends = self.chunks_in_turn >= CHUNKS_PER_TURN && self.buffer.skipped() == 0;
-                if turn_ends {
+                let after = self.files.get(&identity).map(|followed| followed.position);
+                // A line that does not fit a turn is begun again in the next, unless its head is full.
+                let got_on = before != after || self.buffer.skipped() > 0;
+                if self.chunks_in_turn >= CHUNKS_PER_TURN && got_on {
                     self.chunks_in_turn = 0;
                     self.ready.push_back(identity);
                 } else {
@@ -251,20 +293,33 @@ impl FileSource {
             Ok(false) => self.chunks_in_turn = 0,
             Err(error) => {
                 self.loaded = None;
-                if let Some(followed) = self.files.get_mut(&identity) {
+                if let Some(followed) = self.files.get(&identity) {
                     tracing::error!(path = %followed.path.display(), %error, "can't be read, trying again in 10 s");
                 }
             }
         }
     }
 
+    /// Whether the file that had the name before still has something to read.
+    fn waits_for_predecessor(&mut self, identity: Identity) -> bool {
+        let Some(predecessor) = self.files.get(&identity).and_then(|followed| followed.predecessor) else {
+            return false;
+        };
+        let before = self.files.values().find(|other| other.stream == predecessor);
+        let waits = before.is_some_and(|before| self.ready.contains(&before.key.identity));
+        if !waits && let Some(followed) = self.files.get_mut(&identity) {
+            followed.predecessor = None;
+        }
+        waits
+    }
+
     /// Answers whether there may be more to read.
     async fn chunk(&mut self, identity: Identity, reservation: Reservation) -> std::io::Result<bool> {
         let Self { feed, buffer, files, .. } = self;
         let Some(followed) = files.get_mut(&identity) else { return Ok(false) };
-        if self.loaded != Some(identity) {
+        if self.loaded != Some(followed.stream) {
             followed.load(buffer)?;
-            self.loaded = Some(identity);
+            self.loaded = Some(followed.stream);
         }
         followed.at_end = !buffer.has_line() && followed.fill(buffer)? == 0;
         if buffer.has_line() {
@@ -275,7 +330,7 @@ impl FileSource {
                 return Ok(true);
             }
             // Nobody writes to a file that was rotated away and is quiet, so its last line is as it will be.
-            if self.once || followed.name == (Name::Gone { quiet: true }) {
+            if self.once || followed.is_quiet() {
                 feed.unfinished_line(buffer, followed.stream, &mut followed.facts, reservation).await;
             }
         }
@@ -294,6 +349,22 @@ impl FileSource {
         followed.begin_anew(stream, &self.fields);
         self.register.add(stream, &followed.path.to_string_lossy(), followed.key);
         self.loaded = None;
+    }
+}
+
+/// Where a file from the checkpoint goes on. One that is shorter than what was read of it has begun anew.
+const fn resumed(entry: &Entry, len: u64) -> (FileKey, u64) {
+    if entry.resume <= len {
+        return (entry.key, entry.resume);
+    }
+    (FileKey { generation: entry.key.generation + 1, ..entry.key }, 0)
+}
+
+/// The reservation that is being waited for.
+async fn reserved(reserving: &mut Option<Pin<Box<dyn Future<Output = Reservation> + Send>>>) -> Reservation {
+    match reserving {
+        Some(reserving) => reserving.await,
+        None => std::future::pending().await,
     }
 }
 

@@ -4,19 +4,23 @@
 //! forth. At the end of input the last line is shipped with or without its newline. A pipe can't be read again:
 //! what is in the buffer when delivery gives up is counted as lost.
 
-use std::io::Read;
+use std::{convert::Infallible, io::Read, time::Duration};
 
 use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::task_tracker::TaskTrackerToken};
 
 use super::Feed;
 use crate::{
+    budget::{Flow, Reservation},
     frame::{CHUNK_BYTES, LineBuffer},
     pass::StreamFacts,
 };
 
 /// Pieces on their way between the thread and the task.
 const PIECES: usize = 2;
+
+/// How long the reading thread has, after `stop`, to hand over what it has read.
+const LAST_PIECES_TIMEOUT: Duration = Duration::from_millis(50);
 
 /// A stdin source.
 #[derive(Debug)]
@@ -30,49 +34,69 @@ pub struct StdinSource {
 }
 
 impl StdinSource {
-    /// Reads until the input ends or `stop`; `input` is dropped then. Ends early when delivery gives up.
+    /// Reads until the input ends or `stop`. `input` is dropped when the input ends, even if its last lines still
+    /// wait for flow bytes. Ends early when delivery gives up.
     pub async fn run(mut self, stop: CancellationToken, give_up: CancellationToken, input: TaskTrackerToken) {
         let stream = self.feed.ledger.with(|ledger| ledger.open_stream(0));
-        let mut input = Some(input);
-        let (mut full, empty) = spawn_reader();
-        loop {
-            let piece = tokio::select! {
-                piece = full.recv() => piece,
-                () = stop.cancelled() => None,
-            };
-            let Some(piece) = piece else {
-                drop(input.take());
-                break;
-            };
-            let filled: Result<usize, std::convert::Infallible> = self.buffer.fill(|room, _| {
+        let flow = self.feed.flow.clone();
+        let (mut full, empty) = spawn_reader(input);
+        let mut empty = Some(empty);
+        while let Some(piece) = next_piece(&mut full, &mut empty, &stop).await {
+            let filled: Result<usize, Infallible> = self.buffer.fill(|room, _| {
                 room[..piece.len()].copy_from_slice(&piece);
                 Ok(piece.len())
             });
             debug_assert!(filled.is_ok());
-            // If the thread has ended meanwhile, its last pieces are still to come.
-            let _ = empty.try_send(piece);
+            if let Some(empty) = &empty {
+                // If the thread has ended meanwhile, its last pieces are still to come.
+                let _ = empty.try_send(piece);
+            }
             while self.buffer.has_line() {
-                let reservation = tokio::select! {
-                    reservation = self.feed.flow.reserve() => reservation,
-                    () = give_up.cancelled() => return self.feed.lose(&mut self.buffer, stream),
+                let Some(reservation) = reserve(&flow, &give_up).await else {
+                    return self.feed.lose(&mut self.buffer, stream);
                 };
                 self.feed.lines(&mut self.buffer, stream, &mut self.facts, reservation).await;
             }
         }
         if !self.buffer.is_empty() {
-            tokio::select! {
-                reservation = self.feed.flow.reserve() => {
+            match reserve(&flow, &give_up).await {
+                Some(reservation) => {
                     self.feed.unfinished_line(&mut self.buffer, stream, &mut self.facts, reservation).await;
                 }
-                () = give_up.cancelled() => self.feed.lose(&mut self.buffer, stream),
+                None => self.feed.lose(&mut self.buffer, stream),
             }
         }
         self.feed.ledger.with(|ledger| ledger.close_stream(stream));
     }
 }
 
-/// Pieces that were read, and buffers to read into.
-fn spawn_reader() -> (mpsc::Receiver<Vec<u8>>, mpsc::Sender<Vec<u8>>) {
+/// Flow bytes for a pass; `None` when delivery has given up.
+async fn reserve(flow: &Flow, give_up: &CancellationToken) -> Option<Reservation> {
+    tokio::select! {
+        reservation = flow.reserve() => Some(reservation),
+        () = give_up.cancelled() => None,
+    }
+}
+
+/// The next piece that was read. After `stop` the thread is given no more buffers, and only what it has read
+/// already is taken.
+async fn next_piece(
+    full: &mut mpsc::Receiver<Vec<u8>>,
+    empty: &mut Option<mpsc::Sender<Vec<u8>>>,
+    stop: &CancellationToken,
+) -> Option<Vec<u8>> {
+    if empty.is_some() {
+        tokio::select! {
+            piece = full.recv() => return piece,
+            () = stop.cancelled() => *empty = None,
+        }
+    }
+    // The thread may be blocked in a read that never ends: it is not waited for.
+    tokio::time::timeout(LAST_PIECES_TIMEOUT, full.recv()).await.ok().flatten()
+}
+
+/// Pieces that were read, and buffers to read into. `input` is dropped at the end of input.
+fn spawn_reader(input: TaskTrackerToken) -> (mpsc::Receiver<Vec<u8>>, mpsc::Sender<Vec<u8>>) {
     let (to_task, full) = mpsc::channel(PIECES);
     let (empty, mut from_task) = mpsc::channel::<Vec<u8>>(PIECES);
     for _ in 0..PIECES {
@@ -80,6 +104,7 @@ fn spawn_reader() -> (mpsc::Receiver<Vec<u8>>, mpsc::Sender<Vec<u8>>) {
     }
     // Not joined: a blocked read can't be ended, only left behind when the process exits.
     std::thread::spawn(move || {
+        let _input = input;
         let mut stdin = std::io::stdin().lock();
         while let Some(mut piece) = from_task.blocking_recv() {
             piece.resize(CHUNK_BYTES, 0);

@@ -139,3 +139,32 @@ async fn an_event_waits_at_most_its_age() {
     assert_eq!(text(&stage.hive.events()[0], "body"), "line 0");
     assert_eq!(agent.stopped().await.accepted, 1);
 }
+
+/// Found in review: a dataset that only a person can mend held every slot.
+#[tokio::test]
+async fn a_dataset_that_is_refused_as_a_whole_stops_no_other() {
+    let stage = Stage::new().await;
+    let refused = (0..6)
+        .flat_map(|n| [n * 2, n * 2 + 1])
+        .map(|n| format!("{{\"n\":\"bad{n}\",\"app\":\"a{n}/%2f\"}}\n"));
+    stage.append("a.log", refused.collect::<String>());
+    let agent = stage.start(&stage.toml("a.log", "dataset = \"{app}\"", "[batch]\nmax_age_ms = 20"), false);
+    stage.hive.script(std::iter::repeat_n(status(404, None), 12));
+    soon("the refusals", stage.hive.wait_for_requests(12)).await;
+    stage.append("a.log", "{\"n\":\"good\",\"app\":\"b\"}\n");
+    soon("the other dataset", stage.hive.wait_for_events(1)).await;
+    soon("all of them in the end", stage.hive.wait_for_events(13)).await;
+    assert_eq!(agent.stopped().await.accepted, 13);
+}
+
+/// Found in review: `..` as a dataset's name led out of the batch endpoint.
+#[tokio::test]
+async fn input_cannot_lead_out_of_the_batch_endpoint() {
+    let stage = Stage::new().await;
+    stage.append("a.log", "{\"app\":\"..\"}\n{\"app\":\"a?b#c%2F d\"}\n");
+    let counts = stage.ship_once(&stage.toml("a.log", "dataset = \"{app}\"", "")).await;
+    assert_eq!(counts.accepted, 2);
+    let datasets: Vec<String> = stage.hive.events().into_iter().map(|event| event.dataset).collect();
+    assert_eq!(datasets.len(), 2);
+    assert!(datasets.contains(&"unknown_log_source".to_owned()));
+}

@@ -115,3 +115,25 @@ async fn refused_lines_show_in_the_exit_code() {
     assert!(ended.stderr.contains("refused for good"), "{}", ended.stderr);
     assert_eq!(stage.seen("n").len(), 5);
 }
+
+/// Found in review: pieces that the reading thread had handed over were neither shipped nor counted.
+#[tokio::test(flavor = "multi_thread")]
+async fn sigterm_loses_no_line_that_a_pipe_has_read() {
+    let stage = Stage::new().await;
+    let mut child = pipe(&stage, &[]);
+    let mut input = child.stdin.take().unwrap();
+    let writer = std::thread::spawn(move || {
+        let mut written = 0;
+        while input.write_all(numbered(written, 1_000).as_bytes()).is_ok() && written < 2_000_000 {
+            written += 1_000;
+        }
+    });
+    soon("some lines", stage.hive.wait_for_events(20_000)).await;
+    signal(&child, "TERM");
+    let ended = ended(child).await;
+    writer.join().unwrap();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let seen = stage.seen("n");
+    let last = seen.keys().filter_map(|n| n.parse::<usize>().ok()).max().unwrap();
+    assert!(seen.len() > last, "no gap before the last line that was read");
+}

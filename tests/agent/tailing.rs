@@ -1,6 +1,8 @@
 //! Following files: appends, new files, rotation, truncation, lines in the making.
 
-use std::fs;
+use std::{fs, path::Path, time::Duration};
+
+use hive::Fault;
 
 use crate::support::{Stage, assert_each_once, numbered, soon, text};
 
@@ -98,4 +100,87 @@ async fn offsets_identify_lines() {
     assert_eq!(offsets, ["0", "8"]);
     assert_eq!(text(&events[1], "body"), "four");
     assert_eq!(text(&events[1], "log.file.path"), stage.path("a.log").to_str().unwrap());
+}
+
+#[tokio::test]
+async fn a_rotated_file_is_followed_while_it_is_written_to() {
+    let stage = Stage::new().await;
+    let pattern = "*.log";
+    stage.append("a.log", numbered(0, 10));
+    let agent = stage.start(&stage.toml(pattern, "", QUICK), false);
+    soon("the first lines", stage.hive.wait_for_events(10)).await;
+    fs::rename(stage.path("a.log"), stage.path("a.old")).unwrap();
+    stage.append("a.log", numbered(10, 10));
+    for round in 2..5 {
+        soon("the lines before", stage.hive.wait_for_events(round * 10)).await;
+        stage.append("a.old", numbered(usize::try_from(round).unwrap() * 10, 10));
+    }
+    soon("the last lines", stage.hive.wait_for_events(50)).await;
+    assert_eq!(agent.stopped().await.accepted, 50);
+    assert_each_once(&stage, 50);
+}
+
+#[tokio::test]
+async fn a_rename_within_the_pattern_is_no_new_file() {
+    let stage = Stage::new().await;
+    let toml = stage.toml("a.log*", "", QUICK);
+    stage.append("a.log", numbered(0, 10));
+    let agent = stage.start(&toml, false);
+    soon("the first lines", stage.hive.wait_for_events(10)).await;
+    fs::rename(stage.path("a.log"), stage.path("a.log.1")).unwrap();
+    stage.append("a.log.1", numbered(10, 10));
+    stage.append("a.log", numbered(20, 10));
+    soon("both files", stage.hive.wait_for_events(30)).await;
+    agent.stopped().await;
+    stage.append("a.log.1", numbered(30, 10));
+    assert_eq!(stage.ship_once(&toml).await.accepted, 10);
+    assert_each_once(&stage, 40);
+    let paths: std::collections::BTreeSet<String> =
+        stage.hive.events().iter().map(|event| text(event, "log.file.path")).collect();
+    assert_eq!(paths.len(), 1, "the path is the one where a file was first seen");
+}
+
+/// Until this process, in which the agent runs, has that file open.
+async fn opened(path: &Path) {
+    let is_open = || {
+        fs::read_dir("/proc/self/fd")
+            .unwrap()
+            .flatten()
+            .any(|fd| fs::read_link(fd.path()).is_ok_and(|to| to == path))
+    };
+    while !is_open() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// Found in review: with a queue of its own between batcher and delivery, a long outage kept a source from looking
+/// after its files, and generations that came and went by rename meanwhile were never opened.
+#[tokio::test]
+async fn rotation_during_an_outage_loses_no_generation() {
+    let down = Fault::Status { status: 503, error: "down".to_owned(), retry_after: Some("1".to_owned()) };
+    let stage = Stage::with_faults(std::iter::repeat_n(down, 8)).await;
+    let agent = stage.start(&stage.toml("a.log", "", "[batch]\nmax_age_ms = 1"), false);
+    let mut written = 0;
+    for generation in 0..100 {
+        stage.append("a.log", numbered(written, 3));
+        written += 3;
+        soon("the agent to open it", opened(&stage.path("a.log"))).await;
+        fs::rename(stage.path("a.log"), stage.path(&format!("old.{generation}"))).unwrap();
+    }
+    soon("every generation", stage.hive.wait_for_events(written as u64)).await;
+    assert_eq!(agent.stopped().await.accepted, written as u64);
+    assert_each_once(&stage, written);
+}
+
+#[tokio::test]
+async fn two_sources_do_not_ship_one_file_twice() {
+    let stage = Stage::new().await;
+    let second = format!("[[source]]\ntype = \"file\"\npaths = [{:?}]", stage.path("*.log"));
+    let toml = stage.toml("a.log", &second, "");
+    stage.append("a.log", numbered(0, 10));
+    stage.append("b.log", numbered(10, 10));
+    assert_eq!(stage.ship_once(&toml).await.accepted, 20);
+    stage.append("b.log", numbered(20, 10));
+    assert_eq!(stage.ship_once(&toml).await.accepted, 10);
+    assert_each_once(&stage, 30);
 }

@@ -44,15 +44,20 @@ pub(super) fn open<'a>(
     record.set_text("fly.region", prefix.region);
     record.set_text("cloud.region", prefix.region);
     record.level = Level::of(prefix.level);
-    Ok(Inner { line: message, by_platform: prefix.provider != b"app" })
+    Ok(Inner { line: message, by_platform: !matches!(prefix.provider, b"app" | b"") })
 }
 
 fn prefix(input: &[u8]) -> IResult<&[u8], Prefix<'_>> {
     let (rest, at) =
         terminated(map_opt(take_till1(|byte| byte == b' '), timestamp::rfc3339), tag(" ")).parse(input)?;
-    let (rest, provider) = take_while(|byte: u8| byte.is_ascii_lowercase())(rest)?;
+    let (rest, who) = take_while(|byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit())(rest)?;
     let instance = take_till1(|byte| byte == b']' || byte == b' ');
     let (rest, instance) = opt(delimited(tag("["), instance, tag("]"))).parse(rest)?;
+    // A machine id stands alone where the provider is not known; no provider has a digit in its name.
+    let (provider, instance) = match instance {
+        None if who.iter().any(u8::is_ascii_digit) => (&b""[..], Some(who)),
+        instance => (who, instance),
+    };
     let region = take_while_m_n(3, 3, |byte: u8| byte.is_ascii_lowercase());
     let (rest, region) = delimited(tag(" "), region, tag(" ")).parse(rest)?;
     let (rest, level) =
@@ -78,6 +83,21 @@ mod tests {
             assert_eq!(record.get("cloud.region"), Some(Value::text("sin")));
             assert_eq!(record.level, Level::of(b"info"));
             assert_eq!(record.time.unwrap().source, TimeSource::Envelope);
+        }
+    }
+
+    #[test]
+    fn the_provider_or_the_machine_may_be_missing() {
+        for (who, provider, instance) in
+            [("app", Some("app"), None), ("4d895d5ec41638", None, Some("4d895d5ec41638")), ("", None, None)]
+        {
+            let line = format!("2026-05-11T14:58:42Z {who} sin [info]x");
+            let scratch = Scratch::new();
+            let mut record = Record::new();
+            let inner = open(line.as_bytes(), &scratch, &mut record).unwrap();
+            assert_eq!((inner.line, inner.by_platform), (&b"x"[..], false));
+            assert_eq!(record.get("fly.provider"), provider.map(Value::text));
+            assert_eq!(record.get("fly.app.instance"), instance.map(Value::text));
         }
     }
 

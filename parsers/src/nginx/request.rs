@@ -23,7 +23,11 @@ pub(super) fn set<'a>(raw: &'a [u8], scratch: &'a Scratch, record: &mut Record<'
         return;
     };
     record.set("http.request.method", Value::Text(method));
-    set_target(target, scratch, record);
+    if method == b"CONNECT" {
+        set_authority(target, scratch, record);
+    } else {
+        set_target(target, scratch, record);
+    }
     set_version(version, record);
 }
 
@@ -54,7 +58,7 @@ fn set_parts_of_odd_line<'a>(raw: &'a [u8], scratch: &'a Scratch, record: &mut R
     }
 }
 
-/// Origin-form, absolute-form, authority-form or `*` (RFC 9112, 3.2).
+/// Origin-form, absolute-form or `*` (RFC 9112, 3.2); only CONNECT has an authority.
 fn set_target<'a>(target: &'a [u8], scratch: &'a Scratch, record: &mut Record<'a>) {
     let path_and_query = match absolute(target) {
         Some((scheme, rest)) => {
@@ -148,6 +152,10 @@ mod tests {
             fields("GET http://u@[::1]:81/abs?q HTTP/1.1"),
             "http.request.method=GET url.scheme=http server.address=[::1] server.port=Int(81) url.path=/abs \
              url.query=q network.protocol.version=1.1"
+        );
+        assert_eq!(
+            fields("CONNECT a.test:443 HTTP/1.1"),
+            "http.request.method=CONNECT server.address=a.test server.port=Int(443) network.protocol.version=1.1"
         );
         assert_eq!(
             fields(r"GET /\xC3\xBC HTTP/1.1"),

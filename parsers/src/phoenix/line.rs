@@ -14,7 +14,7 @@ use nom::{
 
 use super::message;
 use crate::{
-    Context, ParseError, ansi,
+    Context, Date, ParseError, ansi,
     number::whole,
     record::{Level, Record, Scratch, Time, TimeSource, Value, hex_id},
     timestamp::{self, Timestamp},
@@ -89,7 +89,7 @@ fn set_time(
         record.time = Some(Time { at, source: TimeSource::Inferred });
         return Ok(());
     }
-    let date = context.date.unwrap_or(Timestamp::from_ns(0));
+    let date = context.date.unwrap_or(Date::Near(Timestamp::from_ns(0)));
     let at = timestamp::time_of_day(time, zone_offset_s, date).ok_or(NO_SUCH_TIME)?;
     // A time of day far from the envelope's is in a zone we were not told: the envelope knows better.
     let trusted = record.time.is_none_or(|envelope| envelope.at.ns().abs_diff(at.ns()) <= CLOCK_DRIFT_MAX_NS);
@@ -102,6 +102,7 @@ fn set_time(
 /// `key=value key=value` → fields. Values stay strings: a key must not change its type from line to line.
 fn set_metadata<'a>(metadata: &'a [u8], scratch: &'a Scratch, record: &mut Record<'a>) {
     let mut rest = metadata;
+    let first = record.fields().len();
     let (mut trace_id, mut span_id) = (None, None);
     while let len @ 1.. = key_len(rest) {
         let value_and_more = &rest[len + 1..];
@@ -110,13 +111,15 @@ fn set_metadata<'a>(metadata: &'a [u8], scratch: &'a Scratch, record: &mut Recor
             .unwrap_or(value_and_more.len());
         let (key, value) = (&rest[..len], &value_and_more[..end]);
         match key {
-            b"otel_trace_id" => trace_id = hex_id(value, 32),
-            b"otel_span_id" => span_id = hex_id(value, 16),
+            b"otel_trace_id" if hex_id(value, 32).is_some() => trace_id = hex_id(value, 32),
+            b"otel_span_id" if hex_id(value, 16).is_some() => span_id = hex_id(value, 16),
             _ => set_pair(key, value, scratch, record),
         }
         rest = value_and_more.get(end + 1..).unwrap_or_default();
     }
     record.set_trace(trace_id, span_id);
+    // A value with ` request_id=` in it looks like another pair; those that Logger wrote first are its own.
+    record.keep_first(first);
 }
 
 fn set_pair<'a>(key: &'a [u8], value: &'a [u8], scratch: &'a Scratch, record: &mut Record<'a>) {
@@ -138,7 +141,7 @@ mod tests {
     use super::*;
 
     fn parsed<'a>(line: &'a str, scratch: &'a Scratch) -> Result<Record<'a>, ParseError> {
-        let date = timestamp::rfc3339(b"2026-11-21T00:00:01Z");
+        let date = timestamp::rfc3339(b"2026-11-21T00:00:01Z").map(Date::Near);
         let mut record = Record::new();
         parse(line.as_bytes(), &Context { date, ..Context::default() }, scratch, &mut record).map(|()| record)
     }
@@ -188,10 +191,19 @@ mod tests {
         {
             let mut record = Record::new();
             record.time = Some(Time { at, source: TimeSource::Envelope });
-            let context = Context { date: Some(at), ..Context::default() };
+            let context = Context { date: Some(Date::Near(at)), ..Context::default() };
             parse(line.as_bytes(), &context, &scratch, &mut record).unwrap();
             assert_eq!(record.time.unwrap().source, source);
         }
+    }
+
+    #[test]
+    fn a_value_that_looks_like_metadata_does_not_replace_it() {
+        let scratch = Scratch::new();
+        let record =
+            parsed("10:00:00.000 request_id=own user_agent=x request_id=forged [info] x", &scratch).unwrap();
+        assert_eq!(record.get("request_id"), Some(Value::text("own")));
+        assert_eq!(record.fields().iter().filter(|field| field.key.bytes() == b"request_id").count(), 1);
     }
 
     #[test]
@@ -201,7 +213,9 @@ mod tests {
         let record = parsed(&format!("10:00:00.000 {ids} [info] x"), &scratch).map(|r| r.fields().len());
         assert_eq!(record, Ok(4));
         let zero = "10:00:00.000 otel_trace_id=00000000000000000000000000000000 [info] x";
-        assert_eq!(parsed(zero, &scratch).unwrap().get("trace.trace_id"), None);
+        let record = parsed(zero, &scratch).unwrap();
+        assert_eq!(record.get("trace.trace_id"), None);
+        assert!(record.get("elixir.otel_trace_id").is_some(), "nothing disappears");
     }
 
     #[test]

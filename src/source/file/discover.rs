@@ -6,7 +6,7 @@
 use std::{
     collections::HashSet,
     fs,
-    io::ErrorKind,
+    io::{self, ErrorKind},
     path::{Path, PathBuf},
 };
 
@@ -27,21 +27,41 @@ pub struct Found {
 pub struct Discovery {
     paths: Vec<glob::Pattern>,
     exclude: Vec<glob::Pattern>,
-    said: HashSet<PathBuf>,
+    /// What was said already.
+    said: HashSet<(PathBuf, &'static str)>,
 }
+
+/// What a look has found.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Look {
+    /// The files, in the order of their names.
+    pub found: Vec<Found>,
+    /// Whether everything could be looked at: if not, what is missing may still be there.
+    pub complete: bool,
+}
+
+/// After so many words to say, the rest is silence: it is bounded.
+const SAID_MAX: usize = 10_000;
+
+/// As the shell matches: `*` stays within one folder.
+const MATCHING: glob::MatchOptions = glob::MatchOptions {
+    case_sensitive: true,
+    require_literal_separator: true,
+    require_literal_leading_dot: false,
+};
 
 impl Discovery {
     /// Finds what the source's configuration names.
     #[must_use]
     pub fn new(source: &Source) -> Self {
-        let patterns = |globs: &[Glob]| globs.iter().map(|glob| glob.0.clone()).collect();
-        Self { paths: patterns(&source.paths), exclude: patterns(&source.exclude), said: HashSet::new() }
+        let exclude = source.exclude.iter().map(|glob| glob.0.clone()).collect();
+        Self { paths: source.paths.iter().map(absolute).collect(), exclude, said: HashSet::new() }
     }
 
     /// Whether a path is one of this source's.
     #[must_use]
     pub fn matches(&self, path: &Path) -> bool {
-        self.paths.iter().any(|pattern| pattern.matches_path(path)) && !self.is_excluded(path)
+        self.paths.iter().any(|pattern| pattern.matches_path_with(path, MATCHING)) && !self.is_excluded(path)
     }
 
     /// A pattern without a slash means the file's name alone.
@@ -49,22 +69,29 @@ impl Discovery {
         let name = path.file_name().map(Path::new).unwrap_or(path);
         self.exclude.iter().any(|pattern| {
             let subject = if pattern.as_str().contains('/') { path } else { name };
-            pattern.matches_path(subject)
+            pattern.matches_path_with(subject, MATCHING)
         })
     }
 
-    /// The files there are now, in the order of their names.
-    pub fn look(&mut self) -> Vec<Found> {
-        let mut found = Vec::new();
+    /// The files there are now.
+    pub fn look(&mut self) -> Look {
+        let mut look = Look { found: Vec::new(), complete: true };
         for index in 0..self.paths.len() {
             let pattern = self.paths[index].as_str().to_owned();
             let mut any = false;
-            for entry in glob::glob(&pattern).into_iter().flatten() {
+            for entry in glob::glob_with(&pattern, MATCHING).into_iter().flatten() {
                 any = true;
                 match entry {
                     Ok(path) if self.is_excluded(&path) => {}
-                    Ok(path) => found.extend(self.identify(path)),
+                    Ok(path) => match self.identify(&path) {
+                        Ok(found) => look.found.extend(found.map(|identity| Found { path, identity })),
+                        Err(error) => {
+                            look.complete = false;
+                            self.say_once(&path, "can't be looked at", &error.to_string());
+                        }
+                    },
                     Err(error) => {
+                        look.complete = false;
                         self.say_once(error.path(), "can't be searched", &error.error().to_string());
                     }
                 }
@@ -73,36 +100,32 @@ impl Discovery {
                 self.say_once(Path::new(&pattern), "nothing there yet", "waiting for it to appear");
             }
         }
-        found.sort_by(|a, b| a.path.cmp(&b.path));
-        found.dedup_by(|a, b| a.path == b.path);
-        found
+        look.found.sort_by(|a, b| a.path.cmp(&b.path));
+        look.found.dedup_by(|a, b| a.path == b.path);
+        look
     }
 
-    fn identify(&mut self, path: PathBuf) -> Option<Found> {
-        match fs::metadata(&path) {
-            Ok(metadata) if metadata.is_file() => Some(Found { path, identity: Identity::of(&metadata) }),
-            Ok(metadata) if metadata.is_dir() => {
-                // A glob meets folders by the way; only one that was named is worth a word.
-                if self.paths.iter().any(|pattern| Path::new(pattern.as_str()) == path) {
-                    self.say_once(&path, "is a folder", "name the files in it, for example with /*.log");
-                }
-                None
-            }
-            Ok(_) => {
-                self.say_once(&path, "is no regular file", "not followed");
-                None
-            }
-            Err(error) if error.kind() == ErrorKind::NotFound => None,
-            Err(error) => {
-                self.say_once(&path, "can't be looked at", &error.to_string());
-                None
-            }
+    /// Which file a name leads to, if it is one to follow.
+    fn identify(&mut self, path: &Path) -> io::Result<Option<Identity>> {
+        let metadata = match fs::metadata(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            metadata => metadata?,
+        };
+        if metadata.is_file() {
+            return Ok(Some(Identity::of(&metadata)));
         }
+        if !metadata.is_dir() {
+            self.say_once(path, "is no regular file", "not followed");
+        } else if self.paths.iter().any(|pattern| Path::new(pattern.as_str()) == path) {
+            // A glob meets folders by the way; only one that was named is worth a word.
+            self.say_once(path, "is a folder", "name the files in it, for example with /*.log");
+        }
+        Ok(None)
     }
 
     /// Says something about a path, unless that was said before.
-    pub fn say_once(&mut self, path: &Path, what: &str, why: &str) {
-        if self.said.insert(path.to_owned()) {
+    pub fn say_once(&mut self, path: &Path, what: &'static str, why: &str) {
+        if self.said.len() < SAID_MAX && self.said.insert((path.to_owned(), what)) {
             tracing::warn!(path = %path.display(), why, "{what}");
         }
     }
@@ -118,6 +141,13 @@ impl Discovery {
         };
         self.paths.iter().map(folder).collect()
     }
+}
+
+/// The same pattern from the root, as news and checkpoints name files.
+fn absolute(glob: &Glob) -> glob::Pattern {
+    let absolute = std::path::absolute(glob.0.as_str()).ok();
+    let pattern = absolute.and_then(|path| glob::Pattern::new(path.to_str()?).ok());
+    pattern.unwrap_or_else(|| glob.0.clone())
 }
 
 #[cfg(test)]
@@ -140,12 +170,23 @@ mod tests {
         fs::create_dir(dir.path().join("c.log")).unwrap();
         let pattern = dir.path().join("*.log*");
         let mut discovery = Discovery::new(&source(pattern.to_str().unwrap(), "*.gz"));
-        let names: Vec<_> = discovery.look().into_iter().map(|found| found.path).collect();
+        let look = discovery.look();
+        assert!(look.complete);
+        let names: Vec<_> = look.found.into_iter().map(|found| found.path).collect();
         assert_eq!(names, [dir.path().join("a.log"), dir.path().join("b.log")]);
         assert_eq!(discovery.folders(), [dir.path()]);
+        assert!(!discovery.matches(&dir.path().join("folder/new.log")), "a star stays within its folder");
         assert!(
             discovery.matches(&dir.path().join("new.log"))
                 && !discovery.matches(&dir.path().join("x.log.gz"))
         );
+    }
+
+    #[test]
+    fn relative_patterns_are_made_absolute() {
+        let discovery = Discovery::new(&source("./x/*.log", "none"));
+        let here = std::env::current_dir().unwrap();
+        assert!(discovery.matches(&here.join("x/a.log")));
+        assert_eq!(discovery.folders(), [here.join("x")]);
     }
 }

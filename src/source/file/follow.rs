@@ -20,11 +20,16 @@ pub enum Name {
     /// It still leads here.
     Current,
     /// It leads elsewhere or nowhere: the file was rotated away. It is read to its end, then let go once it has
-    /// been quiet from one reconcile to the next.
+    /// been quiet for a while.
     Gone {
-        /// Whether it had nothing new from one reconcile to the next.
-        quiet: bool,
+        /// How many reconciles in a row have found nothing new in it.
+        quiet_ticks: u8,
     },
+}
+
+impl Name {
+    /// Rotated away just now.
+    pub const GONE: Self = Self::Gone { quiet_ticks: 0 };
 }
 
 /// A file that is followed.
@@ -32,6 +37,8 @@ pub enum Name {
 pub struct Followed {
     /// Where it was first seen.
     pub path: PathBuf,
+    /// Where it was last seen: a rename within the patterns leaves it followed.
+    pub seen_at: PathBuf,
     /// Which file and which generation of it.
     pub key: FileKey,
     /// Its stream in the ledger.
@@ -44,8 +51,8 @@ pub struct Followed {
     pub at_end: bool,
     /// Whether its name still leads here.
     pub name: Name,
-    /// The file that had the name before, to be read to its end first.
-    pub predecessor: Option<FileKey>,
+    /// The stream that had the name before, to be read to its end first.
+    pub predecessor: Option<StreamId>,
     /// What its events have in common.
     pub facts: StreamFacts,
     file: File,
@@ -86,8 +93,20 @@ impl Followed {
     ) -> Self {
         let constants = constants(&path, key, fields);
         let facts = StreamFacts { constants, tells_offset: true, date: None, prefer: None };
-        let name = Name::Current;
-        Self { path, key, stream, position, skipped: 0, at_end: false, name, predecessor: None, facts, file }
+        let (name, seen_at) = (Name::Current, path.clone());
+        Self {
+            path,
+            seen_at,
+            key,
+            stream,
+            position,
+            skipped: 0,
+            at_end: false,
+            name,
+            predecessor: None,
+            facts,
+            file,
+        }
     }
 
     /// Begins the file anew as a new generation.
@@ -115,6 +134,9 @@ impl Followed {
         if read > 0 {
             let modified = self.file.metadata().and_then(|metadata| metadata.modified());
             self.facts.date = modified.ok().map(clock::of);
+            if self.name != Name::Current {
+                self.name = Name::GONE;
+            }
         }
         Ok(read)
     }
@@ -132,6 +154,18 @@ impl Followed {
             }
         }
         Ok(filled)
+    }
+
+    /// Whether it was rotated away and has been quiet for at least one whole interval between reconciles.
+    #[must_use]
+    pub const fn is_quiet(&self) -> bool {
+        matches!(self.name, Name::Gone { quiet_ticks: 2.. })
+    }
+
+    /// Whether it holds nothing beyond what was read and taken.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.at_end && self.file.metadata().is_ok_and(|metadata| metadata.len() <= self.position)
     }
 
     /// Compares the size with what was read.

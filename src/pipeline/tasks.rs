@@ -1,0 +1,63 @@
+//! Tasks: one that panics must not pass for one that has ended.
+//!
+//! Each runs under a watcher that notices, says so, and stops the agent, so that a restart can do better.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// The tasks of a pipeline.
+#[derive(Clone, Debug)]
+pub(super) struct Tasks {
+    stop: CancellationToken,
+    failed: Arc<AtomicBool>,
+}
+
+impl Tasks {
+    pub(super) fn new(stop: CancellationToken) -> Self {
+        Self { stop, failed: Arc::default() }
+    }
+
+    /// Starts a task that `tracker` waits for.
+    pub(super) fn spawn(
+        &self,
+        tracker: &TaskTracker,
+        name: &'static str,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let tasks = self.clone();
+        let task = tokio::spawn(task);
+        tracker.spawn(async move {
+            if let Err(error) = task.await {
+                tracing::error!(task = name, %error, "a task failed: stopping");
+                tasks.failed.store(true, Ordering::Release);
+                tasks.stop.cancel();
+            }
+        });
+    }
+
+    /// Whether one has failed.
+    pub(super) fn failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_that_panics_stops_the_agent() {
+        let stop = CancellationToken::new();
+        let tasks = Tasks::new(stop.clone());
+        let tracker = TaskTracker::new();
+        tasks.spawn(&tracker, "good", async {});
+        tasks.spawn(&tracker, "bad", async { panic!("on purpose") });
+        tracker.close();
+        tracker.wait().await;
+        assert!(tasks.failed() && stop.is_cancelled());
+    }
+}
