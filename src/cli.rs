@@ -13,14 +13,17 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand};
-use hivetail_parsers::{Format, envelope::Envelope};
+use hivetail_parsers::{Format, LogFormat, envelope::Envelope};
 use tokio_util::sync::CancellationToken;
 use toml::Spanned;
 
 use crate::{
     api_key,
-    config::{ApiUrl, Config, ConfigError, Dataset, EnvelopeName, FormatName, Source, SourceType},
+    config::{
+        ApiUrl, Config, ConfigError, Dataset, EnvelopeName, FormatName, NginxLogFormat, Source, SourceType,
+    },
     deliver::client::ClientError,
+    nginx_conf,
     pipeline::{self, Job, Report, StartError},
     shutdown,
 };
@@ -85,6 +88,9 @@ struct Shape {
     /// What a platform put round each line.
     #[arg(long, value_parser = envelope)]
     envelope: Option<Envelope>,
+    /// What an nginx access line consists of, as in nginx's `log_format`; means `--format nginx`.
+    #[arg(long, value_parser = LogFormat::parse)]
+    log_format: Option<LogFormat>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -112,7 +118,8 @@ impl Shape {
             FormatOrEnvelope::Envelope(envelope) => (Format::Auto, envelope),
         };
         let mut source = Source::new(SourceType::Stdin);
-        source.format = FormatName(format);
+        source.format = FormatName(if self.log_format.is_some() { Format::Nginx } else { format });
+        source.log_format = self.log_format.clone().map(NginxLogFormat);
         source.envelope = EnvelopeName(self.envelope.unwrap_or(implied));
         source
     }
@@ -166,10 +173,23 @@ impl PipeArgs {
     }
 }
 
+/// The configuration file, and the nginx configurations that it names.
 fn load(path: &Path) -> Result<Config, ConfigError> {
     let file = path.display().to_string();
     let text = std::fs::read_to_string(path).map_err(|error| ConfigError::unreadable(&file, &error))?;
-    Config::parse(&file, &text)
+    let mut config = Config::parse(&file, &text)?;
+    for (index, source) in config.source.iter_mut().enumerate() {
+        let start = source.span().start;
+        let source = source.get_mut();
+        if let (Some(nginx), Some(name)) = (&source.log_format_file, &source.log_format_name) {
+            let found = nginx_conf::log_format(nginx, name);
+            let key = format!("source[{index}].log_format_file");
+            let format =
+                found.map_err(|error| ConfigError::at(&file, &text, start, &key, &error.to_string()))?;
+            source.log_format = Some(NginxLogFormat(format));
+        }
+    }
+    Ok(config)
 }
 
 async fn ship(config: Config, once: bool, keeps_state: bool) -> anyhow::Result<ExitCode> {

@@ -9,12 +9,13 @@ mod value;
 
 use std::path::PathBuf;
 
+use hivetail_parsers::Format;
 use serde::Deserialize;
 use toml::Spanned;
 
 use crate::{dataset::Template, deliver::compress::Compression};
 pub use error::ConfigError;
-pub use value::{ApiUrl, EnvelopeName, FieldName, FormatName, Glob, Ranged, Zone};
+pub use value::{ApiUrl, EnvelopeName, FieldName, FormatName, Glob, NginxLogFormat, Ranged, Zone};
 
 /// The whole file.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -117,6 +118,10 @@ impl Default for Limits {
     }
 }
 
+/// How many fields a source may add to each event, and how many bytes their values may take.
+const FIELDS_MAX: usize = 100;
+const FIELDS_BYTES_MAX: usize = 65_536;
+
 /// What kind of source it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -146,6 +151,12 @@ pub struct Source {
     /// What the lines are.
     #[serde(default)]
     pub format: FormatName,
+    /// What an nginx access line consists of, as in nginx's `log_format`; only with `format = "nginx"`.
+    pub log_format: Option<NginxLogFormat>,
+    /// Instead: nginx's configuration file, which is read at start, what it includes as well …
+    pub log_format_file: Option<PathBuf>,
+    /// … and the name of the format in it.
+    pub log_format_name: Option<String>,
     /// The zone of times written without one.
     #[serde(default)]
     pub timezone: Zone,
@@ -168,11 +179,42 @@ impl Source {
             exclude: Vec::new(),
             envelope: EnvelopeName::default(),
             format: FormatName::default(),
+            log_format: None,
+            log_format_file: None,
+            log_format_name: None,
             timezone: Zone::default(),
             service: None,
             dataset: None,
             fields: std::collections::BTreeMap::new(),
         }
+    }
+
+    /// Keys that do not go together.
+    fn contradiction(&self) -> Option<&'static str> {
+        let file_keys = self.log_format_file.is_some() || self.log_format_name.is_some();
+        let any_log_format = self.log_format.is_some() || file_keys;
+        Some(match self.kind {
+            SourceType::File if self.paths.is_empty() => "a file source needs `paths`",
+            SourceType::Stdin if !self.paths.is_empty() => "`paths` are for a file source",
+            SourceType::Stdin if !self.exclude.is_empty() => "`exclude` is for a file source",
+            _ if any_log_format && self.format.0 != Format::Nginx => {
+                "`log_format` needs `format = \"nginx\"`"
+            }
+            _ if self.log_format.is_some() && file_keys => {
+                "`log_format` and `log_format_file` exclude each other"
+            }
+            _ if self.log_format_file.is_some() != self.log_format_name.is_some() => {
+                "`log_format_file` and `log_format_name` go together"
+            }
+            _ if self.service.is_some() && self.fields.keys().any(|name| name.0 == "service.name") => {
+                "`service` and a field `service.name` are the same"
+            }
+            _ if self.fields.len() > FIELDS_MAX => "at most 100 `fields`",
+            _ if self.fields.values().map(String::len).sum::<usize>() > FIELDS_BYTES_MAX => {
+                "the values of all `fields` take at most 65,536 bytes"
+            }
+            _ => return None,
+        })
     }
 
     /// The fields that all its events have, `service.name` among them.
@@ -233,14 +275,10 @@ impl Config {
             ));
         }
         for (index, source) in self.source.iter().enumerate() {
-            let (start, source) = (source.span().start, source.get_ref());
-            let wrong = match source.kind {
-                SourceType::File if source.paths.is_empty() => "a file source needs `paths`",
-                SourceType::Stdin if !source.paths.is_empty() => "`paths` are for a file source",
-                SourceType::Stdin if !source.exclude.is_empty() => "`exclude` is for a file source",
-                SourceType::File | SourceType::Stdin => continue,
-            };
-            return Err(ConfigError::at(file, text, start, &format!("source[{index}]"), wrong));
+            if let Some(wrong) = source.get_ref().contradiction() {
+                let key = format!("source[{index}]");
+                return Err(ConfigError::at(file, text, source.span().start, &key, wrong));
+            }
         }
         self.plan().map(|_| ()).map_err(|minimum| {
             let memory = self.limits.memory_bytes.get();

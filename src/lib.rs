@@ -49,6 +49,8 @@ pub mod cli;
 
 pub mod config;
 
+pub mod nginx_conf;
+
 pub mod shutdown;
 
 pub mod telemetry;

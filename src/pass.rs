@@ -104,7 +104,10 @@ impl Pass {
         drop(locked);
         Self {
             envelope: source.envelope.0,
-            parser: Parser::new(source.format.0),
+            parser: match &source.log_format {
+                Some(log_format) => Parser::new(source.format.0).with_log_format(log_format.0.clone()),
+                None => Parser::new(source.format.0),
+            },
             zone: source.timezone.clone(),
             removes_reserved: constants.iter().any(|(name, _)| is_ever_parsed(name)),
             reserved: constants.into_iter().map(|(name, _)| name).collect(),
@@ -178,8 +181,8 @@ impl Pass {
             self.record = record.recycle();
             return Became::Nothing;
         }
-        let parser = if inner.by_platform { Parser::new(Format::Raw) } else { self.parser };
-        let parsed = parser.parse(inner.line, &context, &self.scratch, &mut record);
+        let format = if inner.by_platform { Format::Raw } else { self.parser.format() };
+        let parsed = self.parser.parse_as(format, inner.line, &context, &self.scratch, &mut record);
         if self.removes_reserved {
             record.remove(&self.reserved);
         }

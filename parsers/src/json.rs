@@ -50,6 +50,11 @@ pub(crate) fn parse<'a>(
     Ok(())
 }
 
+/// The text of a JSON string, its escapes resolved.
+pub(crate) fn unescape<'a>(text: &'a [u8], scratch: &'a Scratch) -> &'a [u8] {
+    scratch.fill(text.len(), |out| scan::unescape(text, out))
+}
+
 struct Flattener<'p, 'a> {
     context: &'p Context<'p>,
     scratch: &'a Scratch,
@@ -97,7 +102,7 @@ impl<'a> Flattener<'_, 'a> {
     }
 
     fn decode(&self, text: &'a [u8], escaped: bool) -> &'a [u8] {
-        if escaped { self.scratch.fill(text.len(), |out| scan::unescape(text, out)) } else { text }
+        if escaped { unescape(text, self.scratch) } else { text }
     }
 
     /// Names take memory that the line's length does not bound, so they are counted.

@@ -26,13 +26,15 @@ mod ansi;
 pub mod envelope;
 mod json;
 pub mod names;
-mod nginx;
+pub mod nginx;
 mod number;
 mod phoenix;
 mod record;
 mod severity;
+mod shape;
 pub mod timestamp;
 
+pub use nginx::log_format::LogFormat;
 pub use record::{Field, Key, Level, Record, Scratch, Time, TimeSource, Value};
 pub use timestamp::Timestamp;
 
@@ -113,16 +115,38 @@ impl std::fmt::Display for ParseError {
 impl std::error::Error for ParseError {}
 
 /// Parses the lines of one source.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Parser {
     format: Format,
+    ingress: Vec<LogFormat>,
+    ingress_old: Vec<LogFormat>,
+    nginx: Vec<LogFormat>,
 }
 
 impl Parser {
     /// A parser for lines of that format.
     #[must_use]
-    pub const fn new(format: Format) -> Self {
-        Self { format }
+    pub fn new(format: Format) -> Self {
+        let compiled =
+            |formats: &[&str]| formats.iter().filter_map(|text| LogFormat::parse(text).ok()).collect();
+        Self {
+            format,
+            ingress: compiled(&nginx::access::INGRESS),
+            ingress_old: compiled(&nginx::access::INGRESS_OLD),
+            nginx: compiled(&nginx::access::NGINX),
+        }
+    }
+
+    /// The format that it was made for.
+    #[must_use]
+    pub const fn format(&self) -> Format {
+        self.format
+    }
+
+    /// The same parser, for which [`Format::Nginx`] means that log format alone.
+    #[must_use]
+    pub fn with_log_format(self, log_format: LogFormat) -> Self {
+        Self { nginx: vec![log_format], ..self }
     }
 
     /// Appends the line's fields to `record` and answers the format that parsed it.
@@ -136,10 +160,25 @@ impl Parser {
         scratch: &'a Scratch,
         record: &mut Record<'a>,
     ) -> Result<Format, ParseError> {
-        let result = if self.format == Format::Auto {
-            Self::detect(line, context, scratch, record)
+        self.parse_as(self.format, line, context, scratch, record)
+    }
+
+    /// The same for a line of which more is known than of the source's others.
+    ///
+    /// # Errors
+    /// As [`Parser::parse`].
+    pub fn parse_as<'a>(
+        &self,
+        format: Format,
+        line: &'a [u8],
+        context: &Context<'_>,
+        scratch: &'a Scratch,
+        record: &mut Record<'a>,
+    ) -> Result<Format, ParseError> {
+        let result = if format == Format::Auto {
+            self.detect(line, context, scratch, record)
         } else {
-            Self::attempt(self.format, line, context, scratch, record).map(|()| self.format)
+            self.attempt(format, line, context, scratch, record).map(|()| format)
         };
         match result {
             Ok(format) => record.set("log.format", Value::text(format.name())),
@@ -152,6 +191,7 @@ impl Parser {
     }
 
     fn detect<'a>(
+        &self,
         line: &'a [u8],
         context: &Context<'_>,
         scratch: &'a Scratch,
@@ -163,12 +203,13 @@ impl Parser {
             .prefer
             .into_iter()
             .chain(others)
-            .find(|format| Self::attempt(*format, line, context, scratch, record).is_ok())
+            .find(|format| self.attempt(*format, line, context, scratch, record).is_ok())
             .ok_or(ParseError("no known format"))
     }
 
     /// One format's try. On failure the record is as it was before.
     fn attempt<'a>(
+        &self,
         format: Format,
         line: &'a [u8],
         context: &Context<'_>,
@@ -177,10 +218,11 @@ impl Parser {
     ) -> Result<(), ParseError> {
         let mark = record.mark();
         let result = match format {
-            Format::IngressNginx => {
-                nginx::access::parse(nginx::access::Layout::Ingress, line, scratch, record)
+            Format::IngressNginx if nginx::access::tells_address_twice(line) => {
+                nginx::access::parse(&self.ingress_old, line, scratch, record)
             }
-            Format::Nginx => nginx::access::parse(nginx::access::Layout::Combined, line, scratch, record),
+            Format::IngressNginx => nginx::access::parse(&self.ingress, line, scratch, record),
+            Format::Nginx => nginx::access::parse(&self.nginx, line, scratch, record),
             Format::Phoenix => phoenix::line::parse(line, context, scratch, record),
             Format::Json => json::parse(line, context, scratch, record),
             Format::Auto | Format::Raw => {

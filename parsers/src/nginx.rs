@@ -4,15 +4,14 @@
 //! on stand as `\xHH`, a missing value as `-` (`ngx_http_log_module.c`, `ngx_http_log_escape`).
 
 pub(crate) mod access;
+pub mod config;
+mod fields;
+pub(crate) mod log_format;
 mod request;
 mod upstream;
+mod variable;
 
 use crate::record::Scratch;
-
-/// A variable's text: `-` is absent, `\xHH` is the byte.
-fn text<'a>(raw: &'a [u8], scratch: &'a Scratch) -> &'a [u8] {
-    if raw == b"-" { b"" } else { unescape(raw, scratch) }
-}
 
 /// Resolves `\xHH`. A backslash that begins no such escape stays.
 fn unescape<'a>(raw: &'a [u8], scratch: &'a Scratch) -> &'a [u8] {
@@ -51,7 +50,5 @@ mod tests {
     fn escapes_become_bytes() {
         let scratch = Scratch::new();
         assert_eq!(unescape(br"a\x22b\x5Cx22\xC3\xBC\q\x4", &scratch), b"a\"b\\x22\xC3\xBC\\q\\x4");
-        assert_eq!(text(b"-", &scratch), b"");
-        assert_eq!(text(b"--", &scratch), b"--");
     }
 }

@@ -274,6 +274,11 @@ impl Scratch {
         text
     }
 
+    /// A list of that many places in a line.
+    pub(crate) fn places(&self, count: usize) -> &mut [(usize, usize)] {
+        self.arena.alloc_slice_fill_copy(count, (0, 0))
+    }
+
     /// Room for `len_max` bytes, filled from the front by `fill`, which answers how many it used.
     pub(crate) fn fill(&self, len_max: usize, fill: impl FnOnce(&mut [u8]) -> usize) -> &[u8] {
         let text = self.arena.alloc_slice_fill_copy(len_max, 0);

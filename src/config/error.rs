@@ -67,7 +67,8 @@ impl ConfigError {
     }
 
     /// Something about the table that begins at `start`.
-    pub(super) fn at(file: &str, text: &str, start: usize, key: &str, message: &str) -> Self {
+    #[must_use]
+    pub fn at(file: &str, text: &str, start: usize, key: &str, message: &str) -> Self {
         Self { line: Some(line_of(text, start)), key: Some(key.to_owned()), ..Self::whole(file, message) }
     }
 

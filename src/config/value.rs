@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use hivetail_parsers::{Format, Timestamp, envelope::Envelope, names};
+use hivetail_parsers::{Format, LogFormat, Timestamp, envelope::Envelope, names};
 use jiff::tz::TimeZone;
 use reqwest::Url;
 use serde::{Deserialize, Deserializer, de};
@@ -109,6 +109,19 @@ impl<'de> Deserialize<'de> for FormatName {
         let name = String::deserialize(deserializer)?;
         let format = Format::from_name(&name).map(Self);
         format.ok_or_else(|| de::Error::custom(format!("allowed: {}", Self::all())))
+    }
+}
+
+/// An nginx log format, or a whole `log_format` directive.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub struct NginxLogFormat(pub LogFormat);
+
+impl TryFrom<String> for NginxLogFormat {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        LogFormat::parse(&text).map(Self)
     }
 }
 

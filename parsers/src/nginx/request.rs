@@ -6,29 +6,42 @@
 
 use memchr::{memchr, memmem, memrchr};
 
-use super::{text, unescape};
+use super::log_format::Escape;
 use crate::{
     number::whole,
     record::{Record, Scratch, Value},
 };
 
+/// A request's method and path, as far as they are beyond doubt.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Told<'a> {
+    pub(super) method: Option<&'a [u8]>,
+    pub(super) path: Option<&'a [u8]>,
+}
+
 /// Sets the fields of a request line; an absent or empty one sets none.
-pub(super) fn set<'a>(raw: &'a [u8], scratch: &'a Scratch, record: &mut Record<'a>) {
-    if raw.is_empty() || raw == b"-" {
-        return;
+pub(super) fn set<'a>(
+    raw: &'a [u8],
+    escape: Escape,
+    scratch: &'a Scratch,
+    record: &mut Record<'a>,
+) -> Told<'a> {
+    if raw.is_empty() || (escape == Escape::Default && raw == b"-") {
+        return Told::default();
     }
     let Some((method, target, version)) = split(raw) else {
-        record.set_text("http.request.line", unescape(raw, scratch));
-        set_parts_of_odd_line(raw, scratch, record);
-        return;
+        record.set_text("http.request.line", escape.resolve(raw, scratch));
+        return set_parts_of_odd_line(raw, escape, scratch, record);
     };
     record.set("http.request.method", Value::Text(method));
-    if method == b"CONNECT" {
-        set_authority(target, scratch, record);
+    let path = if method == b"CONNECT" {
+        set_authority(target, escape, scratch, record);
+        None
     } else {
-        set_target(target, scratch, record);
-    }
+        set_target(target, escape, scratch, record)
+    };
     set_version(version, record);
+    Told { method: Some(method), path }
 }
 
 /// `METHOD target HTTP/x` with single blanks → its three parts, the last one without `HTTP/`.
@@ -43,29 +56,40 @@ fn split(raw: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
 }
 
 /// What can be told of `GET /x` (HTTP/0.9), of doubled or trailing blanks, of a target with blanks in it.
-fn set_parts_of_odd_line<'a>(raw: &'a [u8], scratch: &'a Scratch, record: &mut Record<'a>) {
+fn set_parts_of_odd_line<'a>(
+    raw: &'a [u8],
+    escape: Escape,
+    scratch: &'a Scratch,
+    record: &mut Record<'a>,
+) -> Told<'a> {
     let mut tokens = raw.split(|byte| *byte == b' ').filter(|token| !token.is_empty());
-    let (Some(method), Some(target)) = (tokens.next(), tokens.next()) else { return };
+    let (Some(method), Some(target)) = (tokens.next(), tokens.next()) else { return Told::default() };
     if raw[0] == b' ' || !is_method(method) || !(target.starts_with(b"/") || absolute(target).is_some()) {
-        return;
+        return Told::default();
     }
     record.set("http.request.method", Value::Text(method));
-    set_target(target, scratch, record);
+    let path = set_target(target, escape, scratch, record);
     if let Some(version) = tokens.next_back().and_then(|token| token.strip_prefix(b"HTTP/"))
         && is_version(version)
     {
         set_version(version, record);
     }
+    Told { method: Some(method), path }
 }
 
-/// Origin-form, absolute-form or `*` (RFC 9112, 3.2); only CONNECT has an authority.
-fn set_target<'a>(target: &'a [u8], scratch: &'a Scratch, record: &mut Record<'a>) {
+/// Origin-form, absolute-form or `*` (RFC 9112, 3.2); only CONNECT has an authority. Answers the path.
+pub(super) fn set_target<'a>(
+    target: &'a [u8],
+    escape: Escape,
+    scratch: &'a Scratch,
+    record: &mut Record<'a>,
+) -> Option<&'a [u8]> {
     let path_and_query = match absolute(target) {
         Some((scheme, rest)) => {
             let authority_end =
                 rest.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(rest.len());
             record.set("url.scheme", Value::Text(scheme));
-            set_authority(&rest[..authority_end], scratch, record);
+            set_authority(&rest[..authority_end], escape, scratch, record);
             &rest[authority_end..]
         }
         None => target,
@@ -74,17 +98,19 @@ fn set_target<'a>(target: &'a [u8], scratch: &'a Scratch, record: &mut Record<'a
         Some(mark) => (&path_and_query[..mark], &path_and_query[mark + 1..]),
         None => (path_and_query, &b""[..]),
     };
-    record.set_text("url.path", unescape(path, scratch));
-    record.set_text("url.query", unescape(query, scratch));
+    let path = escape.resolve(path, scratch);
+    record.set_text("url.path", path);
+    record.set_text("url.query", escape.resolve(query, scratch));
+    (!path.is_empty()).then_some(path)
 }
 
-fn set_authority<'a>(authority: &'a [u8], scratch: &'a Scratch, record: &mut Record<'a>) {
+fn set_authority<'a>(authority: &'a [u8], escape: Escape, scratch: &'a Scratch, record: &mut Record<'a>) {
     let host_port = memrchr(b'@', authority).map_or(authority, |at| &authority[at + 1..]);
     let after_brackets = memrchr(b']', host_port).unwrap_or(0);
     let port = memrchr(b':', &host_port[after_brackets..])
         .and_then(|colon| Some((after_brackets + colon, whole(&host_port[after_brackets + colon + 1..])?)));
     let host = port.map_or(host_port, |(colon, _)| &host_port[..colon]);
-    record.set_text("server.address", text(host, scratch));
+    record.set_text("server.address", escape.text(host, scratch));
     if let Some((_, port)) = port {
         record.set("server.port", Value::Int(port));
     }
@@ -103,7 +129,7 @@ fn absolute(target: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 /// HTTP/2.0 and HTTP/3.0 are nginx's spelling of what the convention calls 2 and 3.
-fn set_version<'a>(version: &'a [u8], record: &mut Record<'a>) {
+pub(super) fn set_version<'a>(version: &'a [u8], record: &mut Record<'a>) {
     let version = match version {
         b"2.0" => b"2",
         b"3.0" => b"3",
@@ -112,13 +138,13 @@ fn set_version<'a>(version: &'a [u8], record: &mut Record<'a>) {
     record.set("network.protocol.version", Value::Text(version));
 }
 
-fn is_version(text: &[u8]) -> bool {
+pub(super) fn is_version(text: &[u8]) -> bool {
     text.first().is_some_and(u8::is_ascii_digit)
         && text.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.')
 }
 
 /// A method token (RFC 9110, 5.6.2).
-fn is_method(text: &[u8]) -> bool {
+pub(super) fn is_method(text: &[u8]) -> bool {
     let token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+.^_`|~-".contains(byte);
     !text.is_empty() && text.iter().all(token)
 }
@@ -130,7 +156,7 @@ mod tests {
     fn fields(raw: &str) -> String {
         let scratch = Scratch::new();
         let mut record = Record::new();
-        set(raw.as_bytes(), &scratch, &mut record);
+        set(raw.as_bytes(), Escape::Default, &scratch, &mut record);
         let show = |value| match value {
             Value::Text(text) => String::from_utf8_lossy(text).into_owned(),
             other => format!("{other:?}"),

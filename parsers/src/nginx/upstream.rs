@@ -4,72 +4,33 @@
 //! groups after an internal redirect, `-` for a missing value or for a request that reached no upstream. All
 //! four have the same length, which is how a list is told from what follows it.
 
-use memchr::memmem;
-use nom::{IResult, Parser, bytes::complete::take_till1, error::ErrorKind};
-
-use super::text;
+use super::log_format::Escape;
 use crate::{
     number::{seconds_to_ms, whole},
     record::{Record, Scratch, Value},
 };
 
-/// One list: as written, and how many items it has.
+/// A missing value: nothing, or a dash.
+pub(super) fn is_missing(text: &[u8]) -> bool {
+    text.is_empty() || text == b"-"
+}
+
+/// The value of an upstream variable.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct List<'a> {
-    raw: &'a [u8],
-    count: i64,
-    last: &'a [u8],
-}
-
-/// The address list, which tells how many items the others have.
-pub(super) fn addresses(input: &[u8]) -> IResult<&[u8], List<'_>> {
-    list(input, i64::MAX)
-}
-
-/// Another list of the same request.
-pub(super) fn like<'a>(
-    model: List<'a>,
-) -> impl Parser<&'a [u8], Output = List<'a>, Error = nom::error::Error<&'a [u8]>> {
-    move |input| {
-        let (rest, found) = list(input, model.count)?;
-        if found.count == model.count {
-            Ok((rest, found))
-        } else {
-            Err(nom::Err::Error(nom::error::Error::new(input, ErrorKind::Count)))
-        }
-    }
-}
-
-fn list(input: &[u8], count_max: i64) -> IResult<&[u8], List<'_>> {
-    let mut rest = input;
-    let mut count = 0;
-    let last = loop {
-        let (after, item) = take_till1(|byte| byte == b' ')(rest)?;
-        count += 1;
-        let (item, comma) = match item {
-            [item @ .., b','] if count < count_max && !item.is_empty() => (item, true),
-            item => (item, false),
-        };
-        rest = match after {
-            [b' ', next @ ..] if comma => next,
-            [b' ', b':', b' ', next @ ..] if !comma && count < count_max => next,
-            _ => {
-                rest = after;
-                break item;
-            }
-        };
-    };
-    Ok((rest, List { raw: &input[..input.len() - rest.len()], count, last }))
-}
+pub(super) struct List<'a>(pub(super) &'a [u8]);
 
 impl<'a> List<'a> {
-    fn items(self) -> impl Iterator<Item = &'a [u8]> {
-        let mut rest = Some(self.raw);
+    /// The items. An empty list has one empty item.
+    pub(super) fn items(self) -> impl Iterator<Item = &'a [u8]> {
+        let mut rest = Some(self.0);
         std::iter::from_fn(move || {
             let text = rest?;
-            let comma = memmem::find(text, b", ").map(|at| (at, 2));
-            let colon = memmem::find(text, b" : ").map(|at| (at, 3));
-            let Some((at, width)) = [comma, colon].into_iter().flatten().min() else {
+            let separator = text.iter().enumerate().find_map(|(at, byte)| match (byte, &text[at + 1..]) {
+                (b',', [b' ', ..]) => Some((at, 2)),
+                (b' ', [b':', b' ', ..]) => Some((at, 3)),
+                _ => None,
+            });
+            let Some((at, width)) = separator else {
                 rest = None;
                 return Some(text);
             };
@@ -77,44 +38,65 @@ impl<'a> List<'a> {
             Some(&text[..at])
         })
     }
+
+    pub(super) fn len(self) -> usize {
+        self.items().count()
+    }
+
+    /// Whether every item is as it should be, and there are as many as `attempts` says. A request that reached no
+    /// upstream has nothing, or a single dash, in every list.
+    pub(super) fn has(self, attempts: Option<usize>, admits: impl Fn(&[u8]) -> bool) -> bool {
+        if is_missing(self.0) {
+            return attempts.is_none_or(|count| count == 1);
+        }
+        // A list cut too early ends in its separator's beginning.
+        let whole = !self.0.ends_with(b",") && !self.0.ends_with(b" :") && !self.0.starts_with(b" ");
+        whole && attempts.is_none_or(|count| count == self.len()) && self.items().all(admits)
+    }
 }
 
-/// The four lists of one request.
-#[derive(Clone, Copy, Debug)]
+/// The lists of one request, those that the format has.
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Attempts<'a> {
-    pub(super) addresses: List<'a>,
-    pub(super) lengths: List<'a>,
-    pub(super) times: List<'a>,
-    pub(super) statuses: List<'a>,
+    pub(super) addresses: Option<&'a [u8]>,
+    pub(super) lengths: Option<&'a [u8]>,
+    pub(super) times: Option<&'a [u8]>,
+    pub(super) statuses: Option<&'a [u8]>,
 }
 
 impl<'a> Attempts<'a> {
     /// Sets the fields of the last attempt, the sum of times and, if there were several, the lists themselves.
-    pub(super) fn set(&self, scratch: &'a Scratch, record: &mut Record<'a>) {
-        if self.addresses.raw == b"-" {
-            return;
-        }
-        record.set_text("nginx.upstream.addr", text(self.addresses.last, scratch));
-        if let Some(status) = whole(self.statuses.last) {
+    pub(super) fn set(&self, escape: Escape, scratch: &'a Scratch, record: &mut Record<'a>) {
+        let lists = [self.addresses, self.lengths, self.times, self.statuses];
+        let Some(model) = lists.into_iter().flatten().find(|list| !is_missing(list)) else { return };
+        let count = List(model).len();
+        let last = |list: Option<&'a [u8]>| match list {
+            Some(list) if count == 1 => list,
+            Some(list) => List(list).items().last().unwrap_or_default(),
+            None => b"",
+        };
+        record.set_text("nginx.upstream.addr", escape.text(last(self.addresses), scratch));
+        if let Some(status) = whole(last(self.statuses)) {
             record.set("nginx.upstream.status", Value::Int(status));
         }
-        if let Some(length) = whole(self.lengths.last) {
+        if let Some(length) = whole(last(self.lengths)) {
             record.set("nginx.upstream.response_length", Value::Int(length));
         }
-        let times = if self.times.count == 1 {
-            seconds_to_ms(self.times.raw)
-        } else {
-            self.times.items().filter_map(seconds_to_ms).reduce(|sum, ms| sum + ms)
-        };
+        let times = self
+            .times
+            .and_then(|times| List(times).items().filter_map(seconds_to_ms).reduce(|sum, ms| sum + ms));
         if let Some(ms) = times {
             record.set("nginx.upstream.duration_ms", Value::Float(ms));
         }
-        record.set("nginx.upstream.attempts", Value::Int(self.addresses.count));
-        if self.addresses.count > 1 {
-            record.set("nginx.upstream.addr_list", Value::Text(text(self.addresses.raw, scratch)));
-            record.set("nginx.upstream.status_list", Value::Text(self.statuses.raw));
-            record.set("nginx.upstream.duration_list", Value::Text(self.times.raw));
-            record.set("nginx.upstream.length_list", Value::Text(self.lengths.raw));
+        if let Ok(count) = i64::try_from(count) {
+            record.set("nginx.upstream.attempts", Value::Int(count));
+        }
+        if count > 1 {
+            let mut list = |name, list: Option<&'a [u8]>| record.set_text(name, list.unwrap_or_default());
+            list("nginx.upstream.addr_list", self.addresses.map(|list| escape.text(list, scratch)));
+            list("nginx.upstream.status_list", self.statuses);
+            list("nginx.upstream.duration_list", self.times);
+            list("nginx.upstream.length_list", self.lengths);
         }
     }
 }
@@ -124,28 +106,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lists_end_where_the_next_field_begins() {
-        for (input, raw, count, last) in [
-            ("- 12 x", "-", 1, "-"),
-            ("10.0.0.1:80 12 x", "10.0.0.1:80", 1, "10.0.0.1:80"),
-            ("a:1, b:2 0, 3 x", "a:1, b:2", 2, "b:2"),
-            ("a:1, b:2 : c:3 0, 3 : 4 x", "a:1, b:2 : c:3", 3, "c:3"),
-            ("unix:/run/a.sock : [::1]:81 x", "unix:/run/a.sock : [::1]:81", 2, "[::1]:81"),
-        ] {
-            let (_, list) = addresses(input.as_bytes()).unwrap();
-            assert_eq!(
-                (list.raw, list.count, list.last),
-                (raw.as_bytes(), count, last.as_bytes()),
-                "{input}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_request_id_that_looks_like_a_list_stays_a_request_id() {
-        let (_, one) = addresses(b"a:1 ").unwrap();
-        let (rest, statuses) = like(one).parse(b"200 : x").unwrap();
-        assert_eq!((statuses.raw, rest), (&b"200"[..], &b" : x"[..]));
-        assert!(like(addresses(b"a, b ").unwrap().1).parse(b"200 x").is_err());
+    fn items_of_groups_and_of_servers() {
+        assert_eq!(List(b"a, b : c").items().collect::<Vec<_>>(), [&b"a"[..], b"b", b"c"]);
+        assert_eq!(List(b"unix:/a : [::1]:9106").len(), 2);
+        assert_eq!(List(b"-").len(), 1);
     }
 }

@@ -1,0 +1,202 @@
+//! `log_format`: a format string → what a line of it consists of.
+//!
+//! Takes what stands in nginx's configuration, or the format string alone; gives literals and variables in
+//! turn. nginx has no escape for a dollar, concatenates a directive's strings without a separator, and prints a
+//! value that is missing as `-` (escape=default) or as nothing (json, none).
+
+use super::{config, unescape, variable::Variable};
+use crate::{json, record::Scratch};
+
+/// How values were escaped (`ngx_http_log_escape` and `ngx_escape_json`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Escape {
+    /// `"`, `\`, controls and bytes from 0x7F on as `\xHH`; `-` is absent.
+    #[default]
+    Default,
+    /// As in a JSON string; the empty string is absent.
+    Json,
+    /// Not at all; the empty string is absent.
+    None,
+}
+
+impl Escape {
+    /// A value's text; empty when it is absent.
+    pub(crate) fn text<'a>(self, raw: &'a [u8], scratch: &'a Scratch) -> &'a [u8] {
+        if self == Self::Default && raw == b"-" { b"" } else { self.resolve(raw, scratch) }
+    }
+
+    /// A value's text with its escapes resolved.
+    pub(crate) fn resolve<'a>(self, raw: &'a [u8], scratch: &'a Scratch) -> &'a [u8] {
+        match self {
+            Self::Default => unescape(raw, scratch),
+            Self::Json if memchr::memchr(b'\\', raw).is_some() => json::unescape(raw, scratch),
+            Self::Json | Self::None => raw,
+        }
+    }
+
+    /// Whether free text can be a value that ends before `literal`, given how quotes are escaped.
+    pub(crate) fn admits(self, value: &[u8], literal: &[u8]) -> bool {
+        match self {
+            Self::Default => memchr::memchr(b'"', value).is_none(),
+            // The quote is the value's own if a backslash escapes it.
+            Self::Json => {
+                literal.first() != Some(&b'"')
+                    || value.iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 0
+            }
+            Self::None => true,
+        }
+    }
+}
+
+/// One variable and the literal after it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Part {
+    pub(crate) variable: Variable,
+    /// What follows up to the next variable or the line's end; empty between adjacent variables.
+    pub(crate) literal: Vec<u8>,
+}
+
+/// A compiled format.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogFormat {
+    pub(crate) escape: Escape,
+    /// What stands before the first variable.
+    pub(crate) prefix: Vec<u8>,
+    pub(crate) parts: Vec<Part>,
+    /// Whether two of its variables may set one field.
+    pub(crate) overlaps: bool,
+}
+
+impl LogFormat {
+    /// Compiles a format string, or a whole `log_format NAME [escape=…] '…' …;` directive.
+    ///
+    /// # Errors
+    /// What is wrong with it, for whoever wrote it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let trimmed = text.trim();
+        if let Some(rest) = trimmed.strip_prefix("log_format")
+            && rest.starts_with(char::is_whitespace)
+        {
+            let directives = config::directives(&format!("{};", trimmed.trim_end_matches(';')));
+            let directive =
+                directives.first().ok_or("a log_format directive without its end: is a quote missing?")?;
+            return Self::of_directive(directive);
+        }
+        for (prefix, escape) in [
+            ("escape=default ", Escape::Default),
+            ("escape=json ", Escape::Json),
+            ("escape=none ", Escape::None),
+        ] {
+            if let Some(format) = trimmed.strip_prefix(prefix) {
+                return Self::compile(format, escape);
+            }
+        }
+        Self::compile(text, Escape::Default)
+    }
+
+    /// Compiles the format of that name out of a configuration file's directives, if it is there.
+    #[must_use]
+    pub fn find(directives: &[config::Directive], name: &str) -> Option<Result<Self, String>> {
+        let named =
+            |words: &&config::Directive| words[0] == "log_format" && words.get(1).is_some_and(|n| n == name);
+        directives.iter().find(named).map(|directive| Self::of_directive(directive))
+    }
+
+    fn of_directive(words: &[String]) -> Result<Self, String> {
+        let [_, _name, rest @ ..] = words else {
+            return Err("a log_format needs a name and a format".to_owned());
+        };
+        let (escape, strings) = match rest.split_first() {
+            Some((first, strings)) if first.starts_with("escape=") => {
+                let escape = match first.as_str() {
+                    "escape=default" => Escape::Default,
+                    "escape=json" => Escape::Json,
+                    "escape=none" => Escape::None,
+                    other => return Err(format!("{other}: allowed are escape=default, json, none")),
+                };
+                (escape, strings)
+            }
+            _ => (Escape::Default, rest),
+        };
+        Self::compile(&strings.concat(), escape)
+    }
+
+    fn compile(format: &str, escape: Escape) -> Result<Self, String> {
+        let mut prefix = Vec::new();
+        let mut parts: Vec<Part> = Vec::new();
+        let mut rest = format;
+        while let Some(dollar) = rest.find('$') {
+            let literal = &rest.as_bytes()[..dollar];
+            parts.last_mut().map_or(&mut prefix, |part| &mut part.literal).extend_from_slice(literal);
+            let after = &rest[dollar + 1..];
+            let (name, follows) = match after.strip_prefix('{') {
+                Some(braced) => braced.split_once('}').ok_or("`${` without `}`")?,
+                None => {
+                    let end = after.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+                    after.split_at(end.unwrap_or(after.len()))
+                }
+            };
+            if name.is_empty() {
+                return Err("a `$` without a variable's name".to_owned());
+            }
+            parts.push(Part { variable: Variable::of(name), literal: Vec::new() });
+            rest = follows;
+        }
+        let Some(last) = parts.last_mut() else {
+            return Err("a log format needs at least one $variable".to_owned());
+        };
+        last.literal.extend_from_slice(rest.as_bytes());
+        let overlaps = parts
+            .iter()
+            .enumerate()
+            .any(|(index, part)| parts[..index].iter().any(|other| other.variable.overlaps(&part.variable)));
+        Ok(Self { escape, prefix, parts, overlaps })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn literals(format: &LogFormat) -> Vec<&str> {
+        format.parts.iter().map(|part| std::str::from_utf8(&part.literal).unwrap()).collect()
+    }
+
+    #[test]
+    fn strings_and_directives_compile_alike() {
+        let string = LogFormat::parse(r#"<$remote_addr> [${time_local}]x "$request"$status"#).unwrap();
+        assert_eq!(string.prefix, b"<");
+        assert_eq!(literals(&string), ["> [", "]x \"", "\"", ""]);
+        let directive =
+            LogFormat::parse("log_format main '<$remote_addr> [${time_local}]x '\n '\"$request\"' $status;")
+                .unwrap();
+        assert_eq!(directive, string);
+        let json = LogFormat::parse("log_format j escape=json '{\"a\":\"$uri\"}';").unwrap();
+        assert_eq!((json.escape, literals(&json)), (Escape::Json, vec!["\"}"]));
+        assert_eq!(LogFormat::parse("escape=none $uri").unwrap().escape, Escape::None);
+    }
+
+    #[test]
+    fn a_format_is_found_in_a_configuration_by_its_name() {
+        let directives = config::directives("http { log_format a '$uri'; log_format b '$host'; }");
+        let found = LogFormat::find(&directives, "b").unwrap().unwrap();
+        assert_eq!(found, LogFormat::parse("$host").unwrap());
+        assert!(LogFormat::find(&directives, "c").is_none());
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        for bad in [
+            "",
+            "no variables",
+            "a $ b",
+            "${open",
+            "$",
+            "log_format x",
+            "log_format x escape=xml '$uri'",
+            "log_format x '$uri",
+        ] {
+            assert!(LogFormat::parse(bad).is_err(), "{bad}");
+        }
+    }
+}
