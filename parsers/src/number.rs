@@ -2,6 +2,18 @@
 
 /// A whole number of decimal digits; `None` for anything else, and above `i64::MAX`.
 pub(crate) fn whole(digits: &[u8]) -> Option<i64> {
+    // So few digits can't be too large.
+    if (1..=18).contains(&digits.len()) {
+        let mut value = 0_i64;
+        for byte in digits {
+            let digit = byte.wrapping_sub(b'0');
+            if digit > 9 {
+                return None;
+            }
+            value = value * 10 + i64::from(digit);
+        }
+        return Some(value);
+    }
     if digits.is_empty() {
         return None;
     }
@@ -13,7 +25,7 @@ pub(crate) fn whole(digits: &[u8]) -> Option<i64> {
 
 /// Seconds with a fraction → milliseconds, without the rounding that a float's multiplication would bring.
 pub(crate) fn seconds_to_ms(text: &[u8]) -> Option<f64> {
-    let (seconds, fraction) = match memchr::memchr(b'.', text) {
+    let (seconds, fraction) = match text.iter().position(|byte| *byte == b'.') {
         Some(point) => (&text[..point], &text[point + 1..]),
         None => (text, &b"0"[..]),
     };
@@ -43,6 +55,7 @@ mod tests {
     fn whole_numbers() {
         assert_eq!(whole(b"0"), Some(0));
         assert_eq!(whole(b"009"), Some(9));
+        assert_eq!(whole(b"999999999999999999"), Some(999_999_999_999_999_999));
         assert_eq!(whole(b"9223372036854775807"), Some(i64::MAX));
         for bad in [&b""[..], b"-", b"1a", b"9223372036854775808", b" 1"] {
             assert_eq!(whole(bad), None);

@@ -49,7 +49,7 @@ pub(crate) const NGINX: [&str; 6] = [
 /// once more in brackets. Its present format would fit, too: a user may be called anything.
 pub(crate) fn tells_address_twice(line: &[u8]) -> bool {
     let address = |byte: &u8| byte.is_ascii_hexdigit() || matches!(byte, b'.' | b':');
-    let bracketed = memmem::find(line, b" - ").and_then(|dash| line[dash + 3..].strip_prefix(b"["));
+    let bracketed = find_literal(line, b" - ").and_then(|dash| line[dash + 3..].strip_prefix(b"["));
     bracketed.is_some_and(|text| {
         let len = text.iter().take_while(|byte| address(byte)).count();
         len > 0 && text[len..].starts_with(b"] - ")
@@ -66,7 +66,9 @@ pub(crate) fn parse<'a>(
     for format in formats {
         let places = scratch.places(format.parts.len());
         if find(format, line, places).is_some() {
-            return fields::set(format, line, places, scratch, record);
+            let escape =
+                if memchr(b'\\', line).is_some() { format.escape } else { format.escape.without_escapes() };
+            return fields::set(format, escape, line, places, scratch, record);
         }
     }
     Err(ParseError("not an access line of this format"))
@@ -114,8 +116,19 @@ fn end(part: &Part, last: bool, line: &[u8], from: usize) -> Option<usize> {
             Some(line.len() - line.strip_suffix(literal).map(|_| literal.len())?).filter(|end| *end >= from)
         }
         ([], false) => Some(from),
-        ([byte], false) => Some(from + memchr(*byte, rest)?),
+        ([byte], false) => Some(from + find_byte(*byte, rest)?),
         (literal, false) => Some(from + find_literal(rest, literal)?),
+    }
+}
+
+/// Most values are a few bytes long, which a loop is through with before a vector search has begun.
+#[inline]
+fn find_byte(byte: u8, text: &[u8]) -> Option<usize> {
+    const NEAR: usize = 16;
+    let near = &text[..text.len().min(NEAR)];
+    match near.iter().position(|other| *other == byte) {
+        None if text.len() > NEAR => memchr(byte, &text[NEAR..]).map(|at| NEAR + at),
+        found => found,
     }
 }
 
@@ -123,7 +136,7 @@ fn end(part: &Part, last: bool, line: &[u8], from: usize) -> Option<usize> {
 fn find_literal(text: &[u8], literal: &[u8]) -> Option<usize> {
     let mut at = 0;
     for _ in 0..8 {
-        at += memchr(literal[0], &text[at..])?;
+        at += find_byte(literal[0], &text[at..])?;
         if text[at..].starts_with(literal) {
             return Some(at);
         }

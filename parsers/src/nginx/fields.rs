@@ -29,9 +29,10 @@ struct Gathered<'a> {
     attempts: Attempts<'a>,
 }
 
-/// Sets the fields of a line.
+/// Sets the fields of a line whose values are escaped that way.
 pub(super) fn set<'a>(
     format: &LogFormat,
+    escape: Escape,
     line: &'a [u8],
     places: &[(usize, usize)],
     scratch: &'a Scratch,
@@ -41,11 +42,11 @@ pub(super) fn set<'a>(
     let mut gathered = Gathered::default();
     for (part, (start, end)) in format.parts.iter().zip(places) {
         let value = &line[*start..*end];
-        set_variable(&part.variable, value, format.escape, &mut gathered, scratch, record)?;
+        set_variable(&part.variable, value, escape, &mut gathered, scratch, record)?;
     }
     let Gathered { told, attempts, .. } = gathered;
-    attempts.set(format.escape, scratch, record);
-    set_body(&gathered, format.escape, scratch, record);
+    attempts.set(escape, scratch, record);
+    set_body(&gathered, escape, scratch, record);
     if let (Some(method), Some(path)) = (told.method, told.path) {
         shape::set(method, path, scratch, record);
     }

@@ -17,12 +17,27 @@ pub(crate) enum Escape {
     Json,
     /// Not at all; the empty string is absent.
     None,
+    /// As by default, in a line without a single escape.
+    Clean,
 }
 
 impl Escape {
     /// A value's text; empty when it is absent.
     pub(crate) fn text<'a>(self, raw: &'a [u8], scratch: &'a Scratch) -> &'a [u8] {
-        if self == Self::Default && raw == b"-" { b"" } else { self.resolve(raw, scratch) }
+        if self.is_missing(raw) { b"" } else { self.resolve(raw, scratch) }
+    }
+
+    /// Whether nginx had no value.
+    pub(crate) fn is_missing(self, raw: &[u8]) -> bool {
+        raw.is_empty() || (matches!(self, Self::Default | Self::Clean) && raw == b"-")
+    }
+
+    /// How values are read in a line that has no backslash.
+    pub(crate) const fn without_escapes(self) -> Self {
+        match self {
+            Self::Default | Self::Clean => Self::Clean,
+            Self::Json | Self::None => Self::None,
+        }
     }
 
     /// A value's text with its escapes resolved.
@@ -30,14 +45,14 @@ impl Escape {
         match self {
             Self::Default => unescape(raw, scratch),
             Self::Json if memchr::memchr(b'\\', raw).is_some() => json::unescape(raw, scratch),
-            Self::Json | Self::None => raw,
+            Self::Json | Self::None | Self::Clean => raw,
         }
     }
 
     /// Whether free text can be a value that ends before `literal`, given how quotes are escaped.
     pub(crate) fn admits(self, value: &[u8], literal: &[u8]) -> bool {
         match self {
-            Self::Default => memchr::memchr(b'"', value).is_none(),
+            Self::Default | Self::Clean => memchr::memchr(b'"', value).is_none(),
             // The quote is the value's own if a backslash escapes it.
             Self::Json => {
                 literal.first() != Some(&b'"')

@@ -26,7 +26,7 @@ pub(super) fn set<'a>(
     scratch: &'a Scratch,
     record: &mut Record<'a>,
 ) -> Told<'a> {
-    if raw.is_empty() || (escape == Escape::Default && raw == b"-") {
+    if escape.is_missing(raw) {
         return Told::default();
     }
     let Some((method, target, version)) = split(raw) else {

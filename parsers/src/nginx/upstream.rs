@@ -40,7 +40,12 @@ impl<'a> List<'a> {
     }
 
     pub(super) fn len(self) -> usize {
-        self.items().count()
+        if self.is_one() { 1 } else { self.items().count() }
+    }
+
+    /// Whether there is but one item: the usual case, and soon told.
+    fn is_one(self) -> bool {
+        !self.0.contains(&b' ')
     }
 
     /// Whether every item is as it should be, and there are as many as `attempts` says. A request that reached no
@@ -48,6 +53,9 @@ impl<'a> List<'a> {
     pub(super) fn has(self, attempts: Option<usize>, admits: impl Fn(&[u8]) -> bool) -> bool {
         if is_missing(self.0) {
             return attempts.is_none_or(|count| count == 1);
+        }
+        if self.is_one() {
+            return attempts.is_none_or(|count| count == 1) && !self.0.ends_with(b",") && admits(self.0);
         }
         // A list cut too early ends in its separator's beginning.
         let whole = !self.0.ends_with(b",") && !self.0.ends_with(b" :") && !self.0.starts_with(b" ");
