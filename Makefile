@@ -22,6 +22,7 @@ bench:
 	cargo build --release -p hive
 	cargo bench --bench end_to_end
 	cargo bench --bench stages
+	cargo bench --bench formats
 
 fmt:
 	cargo fmt --all

@@ -21,7 +21,7 @@ pub(crate) fn set<'a>(method: &'a [u8], path: &'a [u8], scratch: &'a Scratch, re
 
 /// The shape of a path.
 pub(crate) fn of<'a>(path: &'a [u8], scratch: &'a Scratch) -> &'a [u8] {
-    let slashes = memchr::memchr_iter(b'/', path).count();
+    let slashes = path.iter().filter(|byte| **byte == b'/').count();
     if slashes <= SEGMENTS_MAX && !path.split(|byte| *byte == b'/').any(is_id) {
         return path;
     }

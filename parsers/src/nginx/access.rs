@@ -80,14 +80,28 @@ fn find(format: &LogFormat, line: &[u8], places: &mut [(usize, usize)]) -> Optio
     let mut start = line.starts_with(&format.prefix).then_some(format.prefix.len())?;
     let mut from = start;
     let mut tries = 0;
+    // How many items the upstream lists have, and whether that is to be trusted.
+    let (mut attempts, mut trusted) = (None, true);
     while let Some(part) = format.parts.get(index) {
+        let last = index + 1 == format.parts.len();
+        if from == start
+            && trusted
+            && let Some((end, count)) = plain_end(part, last, line, start, attempts)
+        {
+            attempts = count;
+            places[index] = (start, end);
+            start = end + part.literal.len();
+            from = start;
+            index += 1;
+            continue;
+        }
         tries += 1;
         if tries > TRIES_MAX {
             return None;
         }
-        let last = index + 1 == format.parts.len();
         match end(part, last, line, from).filter(|end| *end >= start) {
             Some(end) if fits(format, index, &line[start..end], line, places) => {
+                trusted &= !part.variable.is_list();
                 places[index] = (start, end);
                 start = end + part.literal.len();
                 from = start;
@@ -95,6 +109,7 @@ fn find(format: &LogFormat, line: &[u8], places: &mut [(usize, usize)]) -> Optio
             }
             Some(end) if !last && may_end_later(format.escape, part) => from = end + 1,
             _ => {
+                trusted = false;
                 index = index.checked_sub(1)?;
                 start = places[index].0;
                 from = places[index].1 + 1;
@@ -106,6 +121,30 @@ fn find(format: &LogFormat, line: &[u8], places: &mut [(usize, usize)]) -> Optio
         }
     }
     Some(())
+}
+
+/// Where a value ends that looks as its variable's values mostly do, if the literal follows there; and how many items
+/// the upstream lists have, as far as that is known then.
+#[inline]
+fn plain_end(
+    part: &Part,
+    last: bool,
+    line: &[u8],
+    start: usize,
+    attempts: Option<usize>,
+) -> Option<(usize, Option<usize>)> {
+    if last {
+        return None;
+    }
+    let rest = &line[start..];
+    let (len, attempts) = if part.variable.is_list() {
+        let (len, count) = List::plain(rest, attempts)?;
+        // One item is soon checked; several are, too, before they count as the variable's.
+        (part.variable.admits(&rest[..len], Some(count))).then_some((len, Some(count)))?
+    } else {
+        (part.variable.plain_len(rest)?, attempts)
+    };
+    rest[len..].starts_with(&part.literal).then_some((start + len, attempts))
 }
 
 /// The next place, not before `from`, at which a value can end.
@@ -148,7 +187,10 @@ fn find_literal(text: &[u8], literal: &[u8]) -> Option<usize> {
 fn fits(format: &LogFormat, index: usize, value: &[u8], line: &[u8], places: &[(usize, usize)]) -> bool {
     let Part { variable, literal } = &format.parts[index];
     if variable.is_free_text() {
-        return format.escape.admits(value, literal) && variable.admits(value, None);
+        // Before the first quote there is none.
+        let before_quote =
+            format.escape == Escape::Default && literal.first() == Some(&b'"') && index + 1 < places.len();
+        return (before_quote || format.escape.admits(value, literal)) && variable.admits(value, None);
     }
     let attempts = if variable.is_list() { attempts_before(format, index, line, places) } else { None };
     variable.admits(value, attempts)

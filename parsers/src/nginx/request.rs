@@ -46,8 +46,8 @@ pub(super) fn set<'a>(
 
 /// `METHOD target HTTP/x` with single blanks → its three parts, the last one without `HTTP/`.
 fn split(raw: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
-    let method_end = memchr(b' ', raw)?;
-    let target_end = memrchr(b' ', raw)?;
+    let method_end = raw.iter().position(|byte| *byte == b' ')?;
+    let target_end = raw.iter().rposition(|byte| *byte == b' ')?;
     let method = &raw[..method_end];
     let target = raw.get(method_end + 1..target_end)?;
     let version = raw[target_end + 1..].strip_prefix(b"HTTP/")?;

@@ -43,6 +43,28 @@ impl<'a> List<'a> {
         if self.is_one() { 1 } else { self.items().count() }
     }
 
+    /// The length in bytes and the number of items of the list at the front of `text`, if it has the usual form and, when
+    /// the number is known already, that many items. An item's text is not looked at.
+    pub(super) fn plain(text: &'a [u8], known: Option<usize>) -> Option<(usize, usize)> {
+        let (mut at, mut count) = (0, 0);
+        loop {
+            let item = text[at..].iter().position(|byte| *byte == b' ')?;
+            count += 1;
+            at += item;
+            if item == 0 {
+                return None;
+            }
+            let more = known.is_none_or(|known| count < known);
+            if more && text[at - 1] == b',' {
+                at += 1;
+            } else if more && text[at..].starts_with(b" : ") {
+                at += 3;
+            } else {
+                return known.is_none_or(|known| known == count).then_some((at, count));
+            }
+        }
+    }
+
     /// Whether there is but one item: the usual case, and soon told.
     fn is_one(self) -> bool {
         !self.0.contains(&b' ')
@@ -118,5 +140,8 @@ mod tests {
         assert_eq!(List(b"a, b : c").items().collect::<Vec<_>>(), [&b"a"[..], b"b", b"c"]);
         assert_eq!(List(b"unix:/a : [::1]:9106").len(), 2);
         assert_eq!(List(b"-").len(), 1);
+        assert_eq!(List::plain(b"a, b : c 0", None), Some((8, 3)));
+        assert_eq!(List::plain(b"200 : id", Some(1)), Some((3, 1)));
+        assert_eq!(List::plain(b"200 id", Some(2)), None);
     }
 }

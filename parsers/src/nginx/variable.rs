@@ -153,6 +153,24 @@ impl Variable {
         }
     }
 
+    /// How long a value is at the front of `text`, if the variable's values mostly have a form that tells: digits,
+    /// a number of seconds, an address, a time, or a dash for each of them.
+    #[inline]
+    pub(crate) fn plain_len(&self, text: &[u8]) -> Option<usize> {
+        let until = |ends: fn(&u8) -> bool| text.iter().position(ends);
+        match self {
+            Self::Int(_) | Self::Status => until(|byte| !byte.is_ascii_digit()).filter(|len| *len > 0),
+            Self::RequestTime => {
+                let len = until(|byte| !byte.is_ascii_digit() && *byte != b'.')?;
+                // nginx prints exactly three decimals; any other number is looked at more closely.
+                (len > 4 && text[len - 4] == b'.' && !text[..len - 4].contains(&b'.')).then_some(len)
+            }
+            Self::Address(_) => until(|byte| *byte == b' ').filter(|len| *len > 0),
+            Self::TimeLocal => self.admits(text.get(..26)?, None).then_some(26),
+            _ => None,
+        }
+    }
+
     /// Whether any text can be its value.
     pub(crate) const fn is_free_text(&self) -> bool {
         matches!(
