@@ -52,6 +52,22 @@ fn an_envelope_named_as_format_means_auto_inside() {
 }
 
 #[test]
+fn any_log_format_can_be_given() {
+    let format = r#"log_format x escape=json '{"s":$status,"r":"$request","t":$msec}';"#;
+    let output = run(
+        &["parse", "--log-format", format],
+        "{\"s\":404,\"r\":\"GET /a\\\"b HTTP/1.1\",\"t\":1700000000.123}\n",
+    );
+    let text = stdout(&output);
+    assert!(text.starts_with("{\"time\":\"2023-11-14T22:13:20.123Z\""), "{text}");
+    assert!(
+        text.contains(r#""url.path":"/a\"b""#) && text.contains(r#""http.response.status_code":404"#),
+        "{text}"
+    );
+    assert_eq!(run(&["parse", "--log-format", "no variable"], "").status.code(), Some(2));
+}
+
+#[test]
 fn wrong_usage_is_2_and_bad_configuration_78() {
     let wrong = run(&["parse", "--format", "nonsense"], "");
     assert_eq!(wrong.status.code(), Some(2));

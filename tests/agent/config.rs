@@ -40,6 +40,10 @@ fn each_error_says_where_and_what_is_allowed() {
         "[[source]]\ntype = \"file\"\npaths = [\"/a\"]\nfields = { \"meta.x\" = \"y\" }\n",
         "[[source]]\ntype = \"file\"\npaths = [\"/a\"]\nfields = { \"duration_ms\" = \"y\" }\n",
         "[[source]]\ntype = \"file\"\npaths = [\"/a\"]\nservice = 7\n",
+        "[[source]]\ntype = \"file\"\npaths = [\"/a\"]\nlog_format = \"$uri\"\n",
+        "[[source]]\ntype = \"file\"\npaths = [\"/a\"]\nformat = \"nginx\"\nlog_format = \"a $ b\"\n",
+        "[[source]]\ntype = \"file\"\npaths = [\"/a\"]\nformat = \"nginx\"\nlog_format_name = \"main\"\n",
+        "[[source]]\ntype = \"file\"\npaths = [\"/a\"]\nservice = \"a\"\nfields = { \"service.name\" = \"b\" }\n",
     ];
     let mut errors = String::new();
     for case in cases {
