@@ -13,14 +13,15 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand};
-use hivetail_parsers::{Format, LogFormat, envelope::Envelope};
+use hivetail_parsers::{ElixirFormat, Format, LogFormat, envelope::Envelope};
 use tokio_util::sync::CancellationToken;
 use toml::Spanned;
 
 use crate::{
     api_key,
     config::{
-        ApiUrl, Config, ConfigError, Dataset, EnvelopeName, FormatName, NginxLogFormat, Source, SourceType,
+        ApiUrl, Config, ConfigError, Dataset, EnvelopeName, FormatName, LoggerPattern, NginxLogFormat,
+        Source, SourceType,
     },
     deliver::client::ClientError,
     nginx_conf,
@@ -91,6 +92,9 @@ struct Shape {
     /// What an nginx access line consists of, as in nginx's `log_format`; means `--format nginx`.
     #[arg(long, value_parser = LogFormat::parse)]
     log_format: Option<LogFormat>,
+    /// What an Elixir Logger line consists of, as in Logger's `format:`; means `--format phoenix`.
+    #[arg(long, value_parser = ElixirFormat::parse, conflicts_with = "log_format")]
+    elixir_format: Option<ElixirFormat>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -118,7 +122,12 @@ impl Shape {
             FormatOrEnvelope::Envelope(envelope) => (Format::Auto, envelope),
         };
         let mut source = Source::new(SourceType::Stdin);
-        source.format = FormatName(if self.log_format.is_some() { Format::Nginx } else { format });
+        source.format = FormatName(match (&self.log_format, &self.elixir_format) {
+            (Some(_), _) => Format::Nginx,
+            (None, Some(_)) => Format::Phoenix,
+            (None, None) => format,
+        });
+        source.elixir_format = self.elixir_format.clone().map(LoggerPattern);
         source.log_format = self.log_format.clone().map(NginxLogFormat);
         source.envelope = EnvelopeName(self.envelope.unwrap_or(implied));
         source

@@ -15,7 +15,9 @@ use toml::Spanned;
 
 use crate::{dataset::Template, deliver::compress::Compression};
 pub use error::ConfigError;
-pub use value::{ApiUrl, EnvelopeName, FieldName, FormatName, Glob, NginxLogFormat, Ranged, Zone};
+pub use value::{
+    ApiUrl, EnvelopeName, FieldName, FormatName, Glob, LoggerPattern, NginxLogFormat, Ranged, Zone,
+};
 
 /// The whole file.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -157,6 +159,8 @@ pub struct Source {
     pub log_format_file: Option<PathBuf>,
     /// … and the name of the format in it.
     pub log_format_name: Option<String>,
+    /// What an Elixir Logger line consists of, as in Logger's own `format:`; only with `format = "phoenix"`.
+    pub elixir_format: Option<LoggerPattern>,
     /// The zone of times written without one.
     #[serde(default)]
     pub timezone: Zone,
@@ -182,6 +186,7 @@ impl Source {
             log_format: None,
             log_format_file: None,
             log_format_name: None,
+            elixir_format: None,
             timezone: Zone::default(),
             service: None,
             dataset: None,
@@ -199,6 +204,9 @@ impl Source {
             SourceType::Stdin if !self.exclude.is_empty() => "`exclude` is for a file source",
             _ if any_log_format && self.format.0 != Format::Nginx => {
                 "`log_format` needs `format = \"nginx\"`"
+            }
+            _ if self.elixir_format.is_some() && self.format.0 != Format::Phoenix => {
+                "`elixir_format` needs `format = \"phoenix\"`"
             }
             _ if self.log_format.is_some() && file_keys => {
                 "`log_format` and `log_format_file` exclude each other"

@@ -104,10 +104,7 @@ impl Pass {
         drop(locked);
         Self {
             envelope: source.envelope.0,
-            parser: match &source.log_format {
-                Some(log_format) => Parser::new(source.format.0).with_log_format(log_format.0.clone()),
-                None => Parser::new(source.format.0),
-            },
+            parser: parser(source),
             zone: source.timezone.clone(),
             removes_reserved: constants.iter().any(|(name, _)| is_ever_parsed(name)),
             reserved: constants.into_iter().map(|(name, _)| name).collect(),
@@ -210,6 +207,16 @@ impl Pass {
         }
         run.ends.push(u32::try_from(run.events.len()).unwrap_or(u32::MAX));
         Became::Event(cost, parsed)
+    }
+}
+
+/// The parser that a source's configuration asks for.
+fn parser(source: &Source) -> Parser {
+    let parser = Parser::new(source.format.0);
+    match (&source.log_format, &source.elixir_format) {
+        (Some(log_format), _) => parser.with_log_format(log_format.0.clone()),
+        (None, Some(pattern)) => parser.with_elixir_format(pattern.0.clone()),
+        (None, None) => parser,
     }
 }
 

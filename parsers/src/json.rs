@@ -5,7 +5,7 @@
 //! none can set what is ours (`meta.*`, `log.*`, what configuration or the envelope set, a contract name with
 //! a value of another type): those become `field.<key>`. Nulls are left out; of a repeated key the last counts.
 
-mod scan;
+pub(crate) mod scan;
 
 use crate::{
     Context, ParseError,

@@ -35,6 +35,7 @@ mod shape;
 pub mod timestamp;
 
 pub use nginx::log_format::LogFormat;
+pub use phoenix::pattern::Pattern as ElixirFormat;
 pub use record::{Field, Key, Level, Record, Scratch, Time, TimeSource, Value};
 pub use timestamp::Timestamp;
 
@@ -121,6 +122,7 @@ pub struct Parser {
     ingress: Vec<LogFormat>,
     ingress_old: Vec<LogFormat>,
     nginx: Vec<LogFormat>,
+    elixir: Option<ElixirFormat>,
 }
 
 impl Parser {
@@ -134,7 +136,14 @@ impl Parser {
             ingress: compiled(&nginx::access::INGRESS),
             ingress_old: compiled(&nginx::access::INGRESS_OLD),
             nginx: compiled(&nginx::access::NGINX),
+            elixir: None,
         }
+    }
+
+    /// The same parser, for which [`Format::Phoenix`] means that Logger pattern alone.
+    #[must_use]
+    pub fn with_elixir_format(self, elixir_format: ElixirFormat) -> Self {
+        Self { elixir: Some(elixir_format), ..self }
     }
 
     /// The format that it was made for.
@@ -223,7 +232,7 @@ impl Parser {
             }
             Format::IngressNginx => nginx::access::parse(&self.ingress, line, scratch, record),
             Format::Nginx => nginx::access::parse(&self.nginx, line, scratch, record),
-            Format::Phoenix => phoenix::line::parse(line, context, scratch, record),
+            Format::Phoenix => self.phoenix(line, context, scratch, record),
             Format::Json => json::parse(line, context, scratch, record),
             Format::Auto | Format::Raw => {
                 record.set("body", Value::Text(line));
@@ -234,6 +243,26 @@ impl Parser {
             record.rewind(mark);
         }
         result
+    }
+}
+
+impl Parser {
+    /// A Logger line, in the pattern that was given or one of the usual ones. One without a time counts only where
+    /// the source is known to be Phoenix: other programs write `[error] …`, too.
+    fn phoenix<'a>(
+        &self,
+        line: &'a [u8],
+        context: &Context<'_>,
+        scratch: &'a Scratch,
+        record: &mut Record<'a>,
+    ) -> Result<(), ParseError> {
+        match &self.elixir {
+            Some(pattern) => phoenix::line::parse_with(pattern, line, context, scratch, record),
+            None if self.format == Format::Phoenix => {
+                phoenix::line::parse_told(line, context, scratch, record)
+            }
+            None => phoenix::line::parse(line, context, scratch, record),
+        }
     }
 }
 

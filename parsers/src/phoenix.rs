@@ -1,4 +1,16 @@
-//! Elixir's Logger lines and what Phoenix says in them.
+//! Elixir's Logger lines and what Phoenix, Ecto, Oban and OTP say in them.
 
+mod crash;
+mod ecto;
+mod exception;
+mod frame;
+mod inspected;
+mod lifecycle;
 pub(crate) mod line;
+mod measure;
 mod message;
+mod metadata;
+mod oban;
+pub(crate) mod pattern;
+mod request;
+mod socket;

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use hivetail_parsers::{Format, LogFormat, Timestamp, envelope::Envelope, names};
+use hivetail_parsers::{ElixirFormat, Format, LogFormat, Timestamp, envelope::Envelope, names};
 use jiff::tz::TimeZone;
 use reqwest::Url;
 use serde::{Deserialize, Deserializer, de};
@@ -122,6 +122,19 @@ impl TryFrom<String> for NginxLogFormat {
 
     fn try_from(text: String) -> Result<Self, String> {
         LogFormat::parse(&text).map(Self)
+    }
+}
+
+/// An Elixir Logger pattern.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub struct LoggerPattern(pub ElixirFormat);
+
+impl TryFrom<String> for LoggerPattern {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        ElixirFormat::parse(&text).map(Self)
     }
 }
 

@@ -31,7 +31,7 @@ fn parse_prints_the_wire_and_a_summary() {
         concat!(
             r#"{"time":"2026-11-21T14:03:11.497Z","samplerate":1,"data":{"meta.signal_type":"log","#,
             r#""meta.timestamp_source":"inferred","severity":"info","severity_text":"info","body":"Sent 200 in 15ms","#,
-            r#""request_id":"abc","http.response.status_code":200,"duration_ms":15.0,"log.format":"phoenix"}}"#,
+            r#""request_id":"abc","name":"Sent","http.response.status_code":200,"duration_ms":15.0,"log.format":"phoenix"}}"#,
             "\n",
             r#"{"time":"2026-11-21T14:03:12Z","samplerate":1,"data":{"meta.signal_type":"log","#,
             r#""meta.timestamp_source":"received","body":"plain","meta.parse_error":"no known format"}}"#,

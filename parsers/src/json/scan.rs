@@ -14,7 +14,7 @@ const DEPTH_MAX: usize = 128;
 
 /// One value. Text and numbers are as written, containers are the whole of their text.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Token<'a> {
+pub(crate) enum Token<'a> {
     Null,
     Bool(bool),
     Number(&'a [u8]),
@@ -29,13 +29,13 @@ fn fail<T>(input: &[u8], kind: ErrorKind) -> IResult<&[u8], T> {
 }
 
 /// What follows blanks.
-pub(super) fn skip_blanks(input: &[u8]) -> &[u8] {
+pub(crate) fn skip_blanks(input: &[u8]) -> &[u8] {
     let blanks = input.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r')).count();
     &input[blanks..]
 }
 
 /// That byte, with blanks round it.
-pub(super) fn punctuation(byte: u8) -> impl Fn(&[u8]) -> IResult<&[u8], ()> {
+pub(crate) fn punctuation(byte: u8) -> impl Fn(&[u8]) -> IResult<&[u8], ()> {
     move |input| match skip_blanks(input) {
         [first, rest @ ..] if *first == byte => Ok((skip_blanks(rest), ())),
         _ => fail(input, ErrorKind::Char),
@@ -43,7 +43,7 @@ pub(super) fn punctuation(byte: u8) -> impl Fn(&[u8]) -> IResult<&[u8], ()> {
 }
 
 /// `"…"` → what stands between the quotes, and whether there are escapes in it.
-pub(super) fn string(input: &[u8]) -> IResult<&[u8], (&[u8], bool)> {
+pub(crate) fn string(input: &[u8]) -> IResult<&[u8], (&[u8], bool)> {
     let [b'"', text @ ..] = input else { return fail(input, ErrorKind::Char) };
     let (mut at, mut escaped) = (0, false);
     loop {
@@ -69,7 +69,7 @@ fn escape_len(text: &[u8]) -> Option<usize> {
 }
 
 /// Any value.
-pub(super) fn value(input: &[u8]) -> IResult<&[u8], Token<'_>> {
+pub(crate) fn value(input: &[u8]) -> IResult<&[u8], Token<'_>> {
     value_at(input, 0)
 }
 
@@ -140,7 +140,7 @@ fn number(input: &[u8]) -> IResult<&[u8], Token<'_>> {
 
 /// Resolves the escapes of a string's text into `out`, which is at least as long; answers the length used.
 /// A lone surrogate becomes U+FFFD.
-pub(super) fn unescape(text: &[u8], out: &mut [u8]) -> usize {
+pub(crate) fn unescape(text: &[u8], out: &mut [u8]) -> usize {
     let (mut read, mut written) = (0, 0);
     while read < text.len() {
         let (byte, len) = match text[read..] {

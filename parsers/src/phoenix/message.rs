@@ -1,113 +1,163 @@
-//! What a Logger message of Phoenix says: `GET /path`, `Sent 200 in 15ms`, `Processing with Mod.fun/2`.
+//! What a Logger message says: which kind of message it is, and the fields of that kind.
 //!
-//! The texts are those of phoenix/lib/phoenix/logger.ex and plug/lib/plug/logger.ex. A message of any other
-//! shape sets nothing: it is in `body` anyway.
+//! Takes the message of one event, of one line or several, and hands it to the module that knows its kind by
+//! its first two bytes, so that an ordinary message costs one look. A message of no known kind sets nothing
+//! (it is in `body` anyway), unless it is an error that quotes an exception.
 
-use nom::{
-    IResult, Parser,
-    branch::alt,
-    bytes::complete::{tag, take_till1, take_while1},
-    combinator::{all_consuming, map, map_opt},
-    sequence::{preceded, separated_pair},
-};
+use memchr::{memchr, memmem};
 
-use crate::{
-    number::whole,
-    record::{Record, Value},
-};
-
-const METHODS: [&[u8]; 9] =
-    [b"GET", b"POST", b"PUT", b"PATCH", b"DELETE", b"HEAD", b"OPTIONS", b"CONNECT", b"TRACE"];
+use super::{crash, ecto, exception, lifecycle, oban, request, socket};
+use crate::record::{Record, Scratch};
 
 /// Sets the fields that the message tells.
-pub(super) fn set<'a>(message: &'a [u8], record: &mut Record<'a>) {
-    if let Ok((_, (method, path))) = started(message) {
-        record.set("http.request.method", Value::Text(method));
-        record.set("url.path", Value::Text(path));
-    } else if let Ok((_, (status, ms))) = sent(message) {
-        record.set("http.response.status_code", Value::Int(status));
-        record.set("duration_ms", Value::Float(ms));
-        record.error |= status >= 500;
-    } else if let Ok((_, (controller, action))) = processing(message) {
-        record.set("phoenix.controller", Value::Text(controller));
-        record.set_text("phoenix.action", action);
+pub(super) fn set<'a>(message: &'a [u8], scratch: &'a Scratch, record: &mut Record<'a>) {
+    let message = message.trim_ascii_end();
+    let [first, second, ..] = message else { return };
+    let known = match (first, second) {
+        (b'S', b'e') => request::sent(message, record),
+        (b'C', b'h') => request::sent(message, record)
+            .or_else(|| crash::set(message, scratch, record))
+            .or_else(|| lifecycle::set(message, record)),
+        (b'C', b'o') => request::converted(message, record),
+        (b'P', b'r') => request::processing(message, record).or_else(|| crash::set(message, scratch, record)),
+        (b'Q', b'U') => {
+            ecto::set(message, scratch, record).or_else(|| request::started(message, scratch, record))
+        }
+        (b'A'..=b'Z', b'A'..=b'Z') => request::started(message, scratch, record)
+            .or_else(|| socket::set(message, record))
+            .or_else(|| lifecycle::set(message, record)),
+        (b'R', b'e') => socket::set(message, record),
+        (b'{', b'"') => oban::set(message, scratch, record),
+        (b'*', b'*') => exception::set(message, scratch, record),
+        (b'G', b'e') | (b'T', b'a') | (b'R', b'a') | (b'#', b'P') | (b':', b'g') => {
+            crash::set(message, scratch, record)
+        }
+        (b'R', b'u') | (b'A', b'c' | b'p') | (b'M', b'i') | (b'=', b'=') => lifecycle::set(message, record),
+        _ => None,
+    };
+    if known.is_none() && record.is_error() {
+        exception::set(message, scratch, record);
     }
 }
 
-/// `GET /podcast/600`: the path without its query, and nothing after it.
-fn started(input: &[u8]) -> IResult<&[u8], (&[u8], &[u8])> {
-    let method = map_opt(take_while1(|byte: u8| byte.is_ascii_uppercase()), |word| {
-        METHODS.contains(&word).then_some(word)
-    });
-    let (path, method) = nom::sequence::terminated(method, tag(" ")).parse(input)?;
-    let (rest, path) = take_till1(|byte| byte == b' ')(path)?;
-    if rest.is_empty() && path.starts_with(b"/") {
-        Ok((rest, (method, path)))
-    } else {
-        Err(nom::Err::Error(nom::error::Error::new(input, nom::error::ErrorKind::Tag)))
-    }
+/// The first line, and what follows it from its line break on.
+pub(super) fn split_line(text: &[u8]) -> (&[u8], &[u8]) {
+    text.split_at(memchr(b'\n', text).unwrap_or(text.len()))
 }
 
-/// `Sent 200 in 15ms`, `Chunked 200 in 812µs`.
-fn sent(input: &[u8]) -> IResult<&[u8], (i64, f64)> {
-    let number = || map_opt(take_while1(|byte: u8| byte.is_ascii_digit()), whole);
-    let unit = alt((map(tag("ms"), |_| 1.0), map(tag("µs"), |_| 1e-3)));
-    #[expect(clippy::cast_precision_loss, reason = "a duration of 2^53 µs is 285 years")]
-    let duration =
-        map(
-            (number(), unit),
-            |(count, ms_per_unit): (i64, f64)| {
-                if ms_per_unit < 1.0 { count as f64 / 1000.0 } else { count as f64 }
-            },
-        );
-    let verb = alt((tag("Sent "), tag("Chunked ")));
-    all_consuming(preceded(verb, separated_pair(number(), tag(" in "), duration))).parse(input)
+/// The value that one of the lines after the first has under `label`, which is a line break, the line's indent,
+/// a name and `: `. Empty if there is no such line.
+pub(super) fn detail<'a>(message: &'a [u8], label: &[u8]) -> &'a [u8] {
+    memmem::find(message, label).map_or(&[], |at| split_line(&message[at + label.len()..]).0)
 }
 
-/// `Processing with PodsiteWeb.PageController.health/2`, or a plug's module alone.
-fn processing(input: &[u8]) -> IResult<&[u8], (&[u8], &[u8])> {
-    let (rest, name) =
-        preceded(tag("Processing with "), take_till1(|byte| byte == b' ' || byte == b'\n')).parse(input)?;
-    let function = memchr::memrchr(b'/', name).and_then(|slash| {
-        let dot = memchr::memrchr(b'.', &name[..slash])?;
-        Some((&name[..dot], &name[dot + 1..slash]))
-    });
-    Ok((rest, function.unwrap_or((name, b""))))
+/// What stands between a prefix and a suffix.
+pub(super) fn between<'a>(text: &'a [u8], prefix: &[u8], suffix: &[u8]) -> Option<&'a [u8]> {
+    text.strip_prefix(prefix)?.strip_suffix(suffix)
+}
+
+/// The two sides of the last `separator`.
+pub(super) fn split_last<'a>(text: &'a [u8], separator: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
+    let at = memmem::rfind(text, separator)?;
+    Some((&text[..at], &text[at + separator.len()..]))
+}
+
+/// The two sides of the first `separator`.
+pub(super) fn split_first<'a>(text: &'a [u8], separator: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
+    let at = memmem::find(text, separator)?;
+    Some((&text[..at], &text[at + separator.len()..]))
+}
+
+/// The fields that a message tells, as text for tests to compare.
+#[cfg(test)]
+pub(super) fn shown(message: &str) -> String {
+    let scratch = Scratch::new();
+    let mut record = Record::new();
+    set(message.as_bytes(), &scratch, &mut record);
+    let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let value = |value| match value {
+        crate::Value::Text(text) => lossy(text),
+        crate::Value::Int(int) => int.to_string(),
+        crate::Value::Float(float) => format!("{float:?}"),
+        other => format!("{other:?}"),
+    };
+    let fields =
+        record.fields().iter().map(|field| format!("{}={}", lossy(field.key.bytes()), value(field.value)));
+    let error = record.error.then(|| "error".to_owned());
+    fields.chain(error).collect::<Vec<_>>().join("|")
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::record::Level;
 
-    fn fields(message: &str) -> Vec<(String, Value<'_>)> {
+    const GOOD: [&str; 12] = [
+        "GET /podcast/600",
+        "Sent 200 in 812µs",
+        "Processing with A.BController.show/2\n  Parameters: %{\"a\" => \"b\"}\n  Pipelines: [:browser]",
+        "Converted error {:badkey, :b, %{a: 1}} to 500 response",
+        "CONNECTED TO A.UserSocket in 20µs\n  Transport: :websocket\n  Parameters: %{}",
+        "HANDLED chat INCOMING ON show:a (A.ShowChannel) in 34µs\n  Parameters: %{}",
+        "HANDLE EVENT \"inc\" in A.Live\n  Parameters: %{}",
+        "QUERY OK source=\"a\" db=1.0e3ms queue=0.1ms\nSELECT 1 [\"a\", [1]]\n↳ A.b/1, at: lib/a.ex:4",
+        "{\"args\":{\"a\":[1]},\"attempt\":1,\"error\":\"** (A) b\\u00e9\",\"event\":\"job:exception\",\"source\":\"oban\"}",
+        "#PID<0.1.0> running A.Endpoint (connection #PID<0.2.0>, stream id 1) terminated\nServer: a.test:80 (http)\n\
+         Request: GET /b?c\n** (exit) exited in: A.b(1)\n    ** (EXIT) an exception was raised:\n        \
+         ** (ArgumentError) c\n            (a 0.1.0) lib/a.ex:4: A.b(\"x\", 2)\n            A.c/3",
+        "Child :undefined of Supervisor A.S terminated\n** (exit) :killed\nPid: #PID<0.1.0>\nStart Call: A.b()",
+        "== Migrated 20180101000000 in 0.0s",
+    ];
+
+    fn told(message: &[u8]) -> usize {
+        let scratch = Scratch::new();
         let mut record = Record::new();
-        set(message.as_bytes(), &mut record);
-        let name = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-        record.fields().iter().map(|field| (name(field.key.bytes()), field.value)).collect()
-    }
-
-    #[test]
-    fn requests() {
-        let pairs = |pairs: &[(&str, Value<'static>)]| -> Vec<(String, Value<'static>)> {
-            pairs.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect()
-        };
-        let get = [("http.request.method", Value::text("GET")), ("url.path", Value::text("/a"))];
-        assert_eq!(fields("GET /a"), pairs(&get));
-        let sent = [("http.response.status_code", Value::Int(200)), ("duration_ms", Value::Float(15.0))];
-        assert_eq!(fields("Sent 200 in 15ms"), pairs(&sent));
-        let failed = [("http.response.status_code", Value::Int(500)), ("duration_ms", Value::Float(0.289))];
-        assert_eq!(fields("Chunked 500 in 289µs"), pairs(&failed));
-        let action =
-            [("phoenix.controller", Value::text("A.BController")), ("phoenix.action", Value::text("show"))];
-        assert_eq!(fields("Processing with A.BController.show/2"), pairs(&action));
+        record.level = Level::of(b"error");
+        set(message, &scratch, &mut record);
+        let mut names: Vec<_> = record.fields().iter().map(|field| field.key.bytes()).collect();
+        names.sort_unstable();
+        let count = names.len();
+        names.dedup();
+        assert_eq!(names.len(), count, "a name was set twice");
+        count
     }
 
     #[test]
     fn other_messages_say_nothing() {
         for message in
-            ["", "GET", "GET x", "GET /a b", "Get /a", "Sent 200 in 15", "Sent x in 1ms", "Sent 200 in 1msx"]
+            ["", "G", "GET", "Get /a", "JOINED", "QUERY", "{\"", "{\"a\":1}", "** ", "Child", "Äpfel"]
         {
-            assert!(fields(message).is_empty(), "{message}");
+            assert_eq!(shown(message), "", "{message}");
+        }
+    }
+
+    #[test]
+    fn any_cut_of_a_message_is_read() {
+        for message in GOOD {
+            assert!(told(message.as_bytes()) > 0, "{message}");
+            for end in 0..message.len() {
+                told(&message.as_bytes()[..end]);
+                told(&message.as_bytes()[end..]);
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            told(&bytes);
+        }
+
+        #[test]
+        fn any_mixture_is_read(parts in prop::collection::vec((0..GOOD.len(), 0..60_usize, 0..60_usize), 0..8)) {
+            let cut = |(which, from, len): &(usize, usize, usize)| {
+                let text = GOOD[*which].as_bytes();
+                let from = *from % text.len();
+                text[from..(from + len).min(text.len())].to_vec()
+            };
+            told(&parts.iter().flat_map(cut).collect::<Vec<u8>>());
         }
     }
 }

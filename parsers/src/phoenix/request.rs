@@ -1,0 +1,168 @@
+//! The lines of a request: `GET /path`, `Processing with Mod.fun/2`, `Sent 200 in 15ms`, `Converted error …`.
+//!
+//! The texts are those of `phoenix/lib/phoenix/logger.ex` and `plug/lib/plug/logger.ex`. A path has no query;
+//! the duration ends when the headers are sent.
+
+use memchr::{memchr, memchr2, memrchr};
+
+use super::{
+    measure::phoenix_ms,
+    message::{between, detail, split_first, split_last, split_line},
+};
+use crate::{
+    number::whole,
+    record::{Record, Scratch, Value},
+    shape,
+};
+
+const METHODS: [&[u8]; 9] =
+    [b"GET", b"POST", b"PUT", b"PATCH", b"DELETE", b"HEAD", b"OPTIONS", b"CONNECT", b"TRACE"];
+
+/// `GET /podcast/600`: the path without its query, and nothing after it.
+pub(super) fn started<'a>(message: &'a [u8], scratch: &'a Scratch, record: &mut Record<'a>) -> Option<()> {
+    let (method, path) = message.split_at(memchr(b' ', message)?);
+    let path = path.get(1..)?;
+    let is_path = path == b"*" || (path.starts_with(b"/") && memchr2(b' ', b'\n', path).is_none());
+    if !is_path || !is_method(method, record) {
+        return None;
+    }
+    record.set("http.request.method", Value::Text(method));
+    record.set("url.path", Value::Text(path));
+    shape::set(method, path, scratch, record);
+    Some(())
+}
+
+/// Servers take any method, and an app may begin its own messages with a word in capitals and a path: another
+/// word than the usual ones counts only inside a request.
+fn is_method(word: &[u8], record: &Record<'_>) -> bool {
+    let token = || word.iter().all(|byte| byte.is_ascii_uppercase() || b"-_".contains(byte));
+    METHODS.contains(&word) || (token() && record.get("request_id").is_some())
+}
+
+/// `Sent 200 in 15ms`, `Chunked 200 in 812µs`.
+pub(super) fn sent<'a>(message: &'a [u8], record: &mut Record<'a>) -> Option<()> {
+    let sent = message.strip_prefix(b"Sent ").map(|rest| ("Sent", rest));
+    let (name, rest) = sent.or_else(|| Some(("Chunked", message.strip_prefix(b"Chunked ")?)))?;
+    let (status, duration) = rest.split_at(memchr(b' ', rest)?);
+    let (status, ms) = (whole(status)?, phoenix_ms(duration.strip_prefix(b" in ")?)?);
+    record.set("name", Value::text(name));
+    record.set("http.response.status_code", Value::Int(status));
+    record.set("duration_ms", Value::Float(ms));
+    record.error |= status >= 500;
+    Some(())
+}
+
+/// `Processing with PodsiteWeb.PageController.health/2`, or a plug's module alone; then indented details.
+pub(super) fn processing<'a>(message: &'a [u8], record: &mut Record<'a>) -> Option<()> {
+    let (line, details) = split_line(message);
+    let target = line.strip_prefix(b"Processing with ")?;
+    let function = memrchr(b'/', target).and_then(|slash| {
+        let dot = memrchr(b'.', &target[..slash])?;
+        Some((&target[..dot], &target[dot + 1..slash]))
+    });
+    let (controller, action) = function.unwrap_or((target, b""));
+    if controller.is_empty() {
+        return None;
+    }
+    record.set("name", Value::text("Processing with"));
+    record.set("phoenix.controller", Value::Text(controller));
+    record.set_text("phoenix.action", action);
+    record.set_text("phoenix.params", detail(details, b"\n  Parameters: "));
+    record.set_text("phoenix.pipelines", detail(details, b"\n  Pipelines: "));
+    Some(())
+}
+
+/// `Converted error Phoenix.Router.NoRouteError to 404 response`; instead of a module any term may stand.
+///
+/// It is an error only by its status: an exception below 500 is how Phoenix says "not found".
+pub(super) fn converted<'a>(message: &'a [u8], record: &mut Record<'a>) -> Option<()> {
+    let (line, _) = split_line(message);
+    let (what, status) = split_last(between(line, b"Converted ", b" response")?, b" to ")?;
+    let status = whole(status)?;
+    let (kind, reason) = split_first(what, b" ")?;
+    let name = match kind {
+        b"error" => "Converted error",
+        b"exit" => "Converted exit",
+        b"throw" => "Converted throw",
+        _ => return None,
+    };
+    record.set("name", Value::text(name));
+    record.set("http.response.status_code", Value::Int(status));
+    if kind == b"error" && is_module(reason) {
+        record.set("exception.type", Value::Text(reason));
+    }
+    record.error |= status >= 500;
+    Some(())
+}
+
+/// Whether that is an Elixir module's name.
+pub(super) fn is_module(text: &[u8]) -> bool {
+    let in_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"._".contains(byte);
+    text.first().is_some_and(u8::is_ascii_uppercase) && text.iter().all(in_name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::message::shown;
+    use super::*;
+
+    #[test]
+    fn requests() {
+        for (message, fields) in [
+            (
+                "GET /podcast/600",
+                "http.request.method=GET|url.path=/podcast/600|url.shape=/podcast/:id|name=GET /podcast/:id",
+            ),
+            ("OPTIONS *", "http.request.method=OPTIONS|url.path=*|url.shape=*|name=OPTIONS *"),
+            ("Sent 200 in 15ms", "name=Sent|http.response.status_code=200|duration_ms=15.0"),
+            ("Chunked 500 in 289µs", "name=Chunked|http.response.status_code=500|duration_ms=0.289|error"),
+            (
+                "Processing with A.BController.show/2",
+                "name=Processing with|phoenix.controller=A.BController|phoenix.action=show",
+            ),
+            (
+                "Processing with A.Plugs.Legacy\n  Parameters: [UNFETCHED]\n  Pipelines: [:browser, :auth]",
+                "name=Processing with|phoenix.controller=A.Plugs.Legacy|phoenix.params=[UNFETCHED]|\
+                 phoenix.pipelines=[:browser, :auth]",
+            ),
+            (
+                "Converted error Phoenix.Router.NoRouteError to 404 response",
+                "name=Converted error|http.response.status_code=404|exception.type=Phoenix.Router.NoRouteError",
+            ),
+            (
+                "Converted exit {:a, \" to 200 response\"} to 500 response",
+                "name=Converted exit|http.response.status_code=500|error",
+            ),
+        ] {
+            assert_eq!(shown(message), fields, "{message}");
+        }
+    }
+
+    #[test]
+    fn other_words_are_methods_within_a_request_only() {
+        assert_eq!(shown("PROPFIND /about"), "");
+        let scratch = Scratch::new();
+        let mut record = Record::new();
+        record.set("request_id", Value::text("x"));
+        assert_eq!(started(b"PROPFIND /about", &scratch, &mut record), Some(()));
+        assert_eq!(record.get("http.request.method"), Some(Value::text("PROPFIND")));
+        assert_eq!(started(b"Saved /about", &scratch, &mut record), None);
+    }
+
+    #[test]
+    fn what_only_begins_like_a_request_is_none() {
+        for message in [
+            "GET x",
+            "GET /a b",
+            "GET /a\nb",
+            "Sent 200 in 15",
+            "Sent x in 1ms",
+            "Sent 200 in 1msx",
+            "Processing with ",
+            "Converted error X to x response",
+            "Converted 7 to 8 response",
+        ] {
+            assert_eq!(shown(message), "", "{message}");
+        }
+    }
+}
