@@ -1,25 +1,19 @@
 //! One JSON object a line → flat fields.
 //!
-//! Objects are flattened with dots down to depth 5, deeper ones and arrays are kept as JSON text. The usual
-//! time, level and message keys fill the event's time, severity and `body`; other keys ship as written, but
-//! none can set what is ours (`meta.*`, `log.*`, what configuration or the envelope set, a contract name with
-//! a value of another type): those become `field.<key>`. Nulls are left out; of a repeated key the last counts.
+//! Objects are flattened with dots down to depth 5, deeper ones and arrays are kept as JSON text; nulls are left
+//! out. What becomes of each name is for `keys.rs` to say, or for a preset that knows it better.
 
 pub(crate) mod scan;
 
 use crate::{
     Context, ParseError,
-    names::{self, Type},
-    number::whole,
-    record::{Level, Record, Scratch, Time, TimeSource, Value},
-    timestamp::{self, Timestamp},
+    keys::{FIELDS_MAX, Keys, Pair, number},
+    record::{Record, Scratch, Value},
 };
 use scan::{Token, punctuation};
 
 /// How many levels of objects become dotted names.
 const DEPTH_MAX: usize = 5;
-/// How many fields a line may have of its own (Honeycomb takes 2,000 an event); the rest is kept as text.
-const FIELDS_MAX: usize = 1_900;
 
 /// A name that would be this long is not made longer: the object under it stays text (Honeycomb's columns take
 /// 255 bytes).
@@ -34,19 +28,27 @@ pub(crate) fn parse<'a>(
     scratch: &'a Scratch,
     record: &mut Record<'a>,
 ) -> Result<(), ParseError> {
+    let mut keys = Keys::new(context, scratch, record);
+    flatten(line, &mut keys, Keys::set)?;
+    keys.finish();
+    Ok(())
+}
+
+/// Gives each value of the line's object to `set`, under its dotted name.
+pub(crate) fn flatten<'p, 'a>(
+    line: &'a [u8],
+    keys: &mut Keys<'p, 'a>,
+    set: impl FnMut(&mut Keys<'p, 'a>, Pair<'a>),
+) -> Result<(), ParseError> {
     let text = scan::skip_blanks(line);
     if text.first() != Some(&b'{') {
         return Err(ParseError("not a JSON object"));
     }
-    let first = record.fields().len();
-    let mut flat =
-        Flattener { context, scratch, record, first, has_body: false, names: 0, overflow: Vec::new() };
+    let mut flat = Flattener { keys, set, names: 0 };
     let rest = flat.object(b"", text, 1)?;
     if !scan::skip_blanks(rest).is_empty() {
         return Err(ParseError("text after the JSON object"));
     }
-    flat.finish();
-    record.keep_last(first);
     Ok(())
 }
 
@@ -55,20 +57,14 @@ pub(crate) fn unescape<'a>(text: &'a [u8], scratch: &'a Scratch) -> &'a [u8] {
     scratch.fill(text.len(), |out| scan::unescape(text, out))
 }
 
-struct Flattener<'p, 'a> {
-    context: &'p Context<'p>,
-    scratch: &'a Scratch,
-    record: &'p mut Record<'a>,
-    /// How many fields the envelope had set before.
-    first: usize,
-    has_body: bool,
+struct Flattener<'k, 'p, 'a, F> {
+    keys: &'k mut Keys<'p, 'a>,
+    set: F,
     /// How many names there were: of fields, and of objects that were flattened.
     names: usize,
-    /// The pairs beyond the limit, as JSON text without its last brace; not allocated unless there are some.
-    overflow: Vec<u8>,
 }
 
-impl<'a> Flattener<'_, 'a> {
+impl<'p, 'a, F: FnMut(&mut Keys<'p, 'a>, Pair<'a>)> Flattener<'_, 'p, 'a, F> {
     /// The object that `text` begins with; answers what follows it.
     fn object(&mut self, prefix: &'a [u8], text: &'a [u8], depth: usize) -> Result<&'a [u8], ParseError> {
         let (mut rest, ()) = punctuation(b'{')(text).map_err(|_| MALFORMED)?;
@@ -102,80 +98,26 @@ impl<'a> Flattener<'_, 'a> {
     }
 
     fn decode(&self, text: &'a [u8], escaped: bool) -> &'a [u8] {
-        if escaped { unescape(text, self.scratch) } else { text }
+        if escaped { unescape(text, self.keys.scratch) } else { text }
     }
 
     /// Names take memory that the line's length does not bound, so they are counted.
     fn name(&mut self, prefix: &'a [u8], (key, escaped): (&'a [u8], bool)) -> &'a [u8] {
         self.names += 1;
         let key = self.decode(key, escaped);
-        if prefix.is_empty() { key } else { self.scratch.concat(&[prefix, b".", key]) }
+        if prefix.is_empty() { key } else { self.keys.scratch.concat(&[prefix, b".", key]) }
     }
 
     fn leaf(&mut self, name: &'a [u8], token: Token<'a>) {
-        let value = match token {
+        let (value, written) = match token {
             Token::Null => return,
-            Token::Bool(value) => Value::Bool(value),
-            Token::Number(text) => number(text),
-            Token::Text(text, escaped) => Value::Text(self.decode(text, escaped)),
-            Token::Array(text) | Token::Object(text) => Value::Text(text),
+            Token::Bool(value) => (Value::Bool(value), if value { &b"true"[..] } else { b"false" }),
+            Token::Number(text) => (number(text), text),
+            Token::Text(text, escaped) => (Value::Text(self.decode(text, escaped)), text),
+            Token::Array(text) | Token::Object(text) => (Value::Text(text), text),
         };
         let container = matches!(token, Token::Array(_) | Token::Object(_));
-        if container || !self.well_known(name, token, value) {
-            self.free(name, value);
-        }
-    }
-
-    /// Keys that fill the event's time, level and message.
-    fn well_known(&mut self, name: &'a [u8], token: Token<'a>, value: Value<'a>) -> bool {
-        match (name, value) {
-            (b"time" | b"@timestamp" | b"timestamp" | b"ts" | b"msec", _) => self.time(token, value),
-            (b"level" | b"severity" | b"log.level" | b"lvl", Value::Text(text)) => {
-                let level = Level::of(text);
-                self.record.level = level.or(self.record.level);
-                level.is_some()
-            }
-            (b"msg" | b"message" | b"body", Value::Text(text)) if !self.has_body => {
-                self.has_body = true;
-                self.record.set_text("body", text);
-                true
-            }
-            (b"error", Value::Bool(error)) => {
-                self.record.error |= error;
-                true
-            }
-            _ => false,
-        }
-    }
-
-    fn time(&mut self, token: Token<'a>, value: Value<'a>) -> bool {
-        if self.record.time.is_some_and(|time| time.source != TimeSource::Envelope) {
-            return false;
-        }
-        let (at, source) = match (token, value) {
-            (Token::Number(text), _) => (timestamp::epoch(text), TimeSource::Log),
-            (_, Value::Text(text)) => text_time(text, self.context),
-            _ => (None, TimeSource::Log),
-        };
-        if let Some(at) = at {
-            self.record.time = Some(Time { at, source });
-        }
-        at.is_some()
-    }
-
-    /// Any other key: kept under its own name unless that name is taken for something else.
-    fn free(&mut self, name: &'a [u8], value: Value<'a>) {
-        if name == b"http.response.status_code" && matches!(value, Value::Int(500..)) {
-            self.record.error = true;
-        }
-        let envelope = self.record.fields()[..self.first].iter().any(|field| field.key.bytes() == name);
-        let config = self.context.reserved.iter().any(|reserved| reserved.as_bytes() == name);
-        let taken = envelope || config || is_filled_otherwise(name) || names::is_reserved(name);
-        match contract(name, value).filter(|_| !taken) {
-            Some(Value::Text(b"")) if names::type_of(name).is_some() => {}
-            Some(value) => self.record.set_free(name, value),
-            None => self.record.set_free(self.scratch.concat(&[b"field.", name]), value),
-        }
+        (self.set)(self.keys, Pair { name, value, written, container });
     }
 
     /// The pairs that no longer fit, up to the object's end, are kept as they are written.
@@ -191,83 +133,22 @@ impl<'a> Flattener<'_, 'a> {
                 _ => return Err(MALFORMED),
             }
         };
-        let separator = if self.overflow.is_empty() { b'{' } else { b',' };
-        self.overflow.push(separator);
+        let overflow = self.keys.overflow();
         if !prefix.is_empty() {
-            scan::quote(prefix, &mut self.overflow);
-            self.overflow.extend_from_slice(b":{");
+            scan::quote(prefix, overflow);
+            overflow.extend_from_slice(b":{");
         }
-        self.overflow.extend_from_slice(&pairs[..pairs.len() - end.len() - 1]);
+        overflow.extend_from_slice(&pairs[..pairs.len() - end.len() - 1]);
         if !prefix.is_empty() {
-            self.overflow.push(b'}');
+            overflow.push(b'}');
         }
         Ok(end)
     }
-
-    fn finish(&mut self) {
-        if !self.overflow.is_empty() {
-            self.overflow.push(b'}');
-            self.record.set("field.overflow", Value::Text(self.scratch.copy(&self.overflow)));
-        }
-        self.trace_ids();
-    }
-
-    /// `trace_id` and `span_id` tie the event to its trace, if they are real ids.
-    fn trace_ids(&mut self) {
-        let id = |name, digits| match self.record.get(name) {
-            Some(Value::Text(text)) => crate::record::hex_id(text, digits),
-            _ => None,
-        };
-        let (trace_id, span_id) = (id("trace_id", 32), id("span_id", 16));
-        self.record.set_trace(trace_id, span_id);
-    }
-}
-
-/// Names that events have from elsewhere; and a name has to be one.
-fn is_filled_otherwise(name: &[u8]) -> bool {
-    matches!(name, b"" | b"body" | b"error" | b"severity" | b"severity_text")
 }
 
 /// Whether `text` begins with an object that has something in it.
 fn opens_object(text: &[u8]) -> bool {
     text.first() == Some(&b'{') && scan::skip_blanks(&text[1..]).first() != Some(&b'}')
-}
-
-/// The value under a contract name, if it has the contract's type; any value under a free name.
-fn contract<'a>(name: &[u8], value: Value<'a>) -> Option<Value<'a>> {
-    match (names::type_of(name), value) {
-        (None, _) | (Some(Type::String), Value::Text(_)) | (Some(Type::Int), Value::Int(_)) => Some(value),
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "a measure above 2^53 has lost its last digits anyway"
-        )]
-        (Some(Type::Float), Value::Int(whole)) => Some(Value::Float(whole as f64)),
-        (Some(Type::Float), Value::Number(_)) => Some(value),
-        _ => None,
-    }
-}
-
-/// Whole numbers stay exact; what neither 64-bit kind holds is kept as text.
-fn number(text: &[u8]) -> Value<'_> {
-    let is_whole = !text.iter().any(|byte| matches!(byte, b'.' | b'e' | b'E'));
-    let (negative, digits) = text.strip_prefix(b"-").map_or((false, text), |digits| (true, digits));
-    if is_whole {
-        return match whole(digits) {
-            Some(value) => Value::Int(if negative { -value } else { value }),
-            None => Value::Text(text),
-        };
-    }
-    let finite =
-        std::str::from_utf8(text).ok().and_then(|text| text.parse::<f64>().ok()).is_some_and(f64::is_finite);
-    if finite { Value::Number(text) } else { Value::Text(text) }
-}
-
-fn text_time(text: &[u8], context: &Context<'_>) -> (Option<Timestamp>, TimeSource) {
-    let own = timestamp::rfc3339(text).or_else(|| timestamp::epoch(text)).or_else(|| timestamp::clf(text));
-    match own {
-        Some(at) => (Some(at), TimeSource::Log),
-        None => (timestamp::date_time(text, context.zone_offset_s), TimeSource::Inferred),
-    }
 }
 
 #[cfg(test)]

@@ -23,8 +23,13 @@
 #![forbid(unsafe_code)]
 
 mod ansi;
+mod cdn;
 pub mod envelope;
 mod json;
+mod keys;
+mod klog;
+mod logfmt;
+mod logger_json;
 pub mod names;
 pub mod nginx;
 mod number;
@@ -48,18 +53,42 @@ pub enum Format {
     IngressNginx,
     /// nginx's predefined `combined` access format.
     Nginx,
+    /// nginx's error log, and what it writes to standard error when it starts.
+    NginxError,
+    /// klog, the log of Kubernetes' own programs: `I0420 12:34:56.123456 7 file.go:190] "message" key="value"`.
+    Klog,
     /// Elixir's Logger as Phoenix configures it: `[$date ]$time $metadata[$level] $message`.
     Phoenix,
     /// One JSON object a line, flattened with dots.
     Json,
+    /// Elixir's `LoggerJSON`, versions 5 to 7, with any of its formatters.
+    LoggerJson,
+    /// `varnishncsa -j`: JSON with text for all values.
+    Varnish,
+    /// Fastly's JSON.
+    Fastly,
+    /// `key=value key="value"`.
+    Logfmt,
     /// The line as it is.
     Raw,
 }
 
 impl Format {
     /// Every format, in the order of their declaration.
-    pub const ALL: [Self; 6] =
-        [Self::Auto, Self::IngressNginx, Self::Nginx, Self::Phoenix, Self::Json, Self::Raw];
+    pub const ALL: [Self; 12] = [
+        Self::Auto,
+        Self::IngressNginx,
+        Self::Nginx,
+        Self::NginxError,
+        Self::Klog,
+        Self::Phoenix,
+        Self::Json,
+        Self::LoggerJson,
+        Self::Varnish,
+        Self::Fastly,
+        Self::Logfmt,
+        Self::Raw,
+    ];
 
     /// The name used in configuration, on the command line and in `log.format`.
     #[must_use]
@@ -68,8 +97,14 @@ impl Format {
             Self::Auto => "auto",
             Self::IngressNginx => "ingress-nginx",
             Self::Nginx => "nginx",
+            Self::NginxError => "nginx-error",
+            Self::Klog => "klog",
             Self::Phoenix => "phoenix",
             Self::Json => "json",
+            Self::LoggerJson => "logger_json",
+            Self::Varnish => "varnish",
+            Self::Fastly => "fastly",
+            Self::Logfmt => "logfmt",
             Self::Raw => "raw",
         }
     }
@@ -187,7 +222,7 @@ impl Parser {
         let result = if format == Format::Auto {
             self.detect(line, context, scratch, record)
         } else {
-            self.attempt(format, line, context, scratch, record).map(|()| format)
+            self.attempt(format, true, line, context, scratch, record).map(|()| format)
         };
         match result {
             Ok(format) => record.set("log.format", Value::text(format.name())),
@@ -206,20 +241,29 @@ impl Parser {
         scratch: &'a Scratch,
         record: &mut Record<'a>,
     ) -> Result<Format, ParseError> {
-        let strict_first = [Format::Json, Format::IngressNginx, Format::Nginx, Format::Phoenix];
+        let strict_first = [
+            Format::Json,
+            Format::IngressNginx,
+            Format::Nginx,
+            Format::NginxError,
+            Format::Klog,
+            Format::Phoenix,
+            Format::Logfmt,
+        ];
         let others = strict_first.into_iter().filter(|format| context.prefer != Some(*format));
         context
             .prefer
             .into_iter()
             .chain(others)
-            .find(|format| self.attempt(*format, line, context, scratch, record).is_ok())
+            .find(|format| self.attempt(*format, false, line, context, scratch, record).is_ok())
             .ok_or(ParseError("no known format"))
     }
 
-    /// One format's try. On failure the record is as it was before.
+    /// One format's try; `told` says that configuration names it. On failure the record is as it was before.
     fn attempt<'a>(
         &self,
         format: Format,
+        told: bool,
         line: &'a [u8],
         context: &Context<'_>,
         scratch: &'a Scratch,
@@ -232,8 +276,14 @@ impl Parser {
             }
             Format::IngressNginx => nginx::access::parse(&self.ingress, line, scratch, record),
             Format::Nginx => nginx::access::parse(&self.nginx, line, scratch, record),
-            Format::Phoenix => self.phoenix(line, context, scratch, record),
+            Format::NginxError => nginx::error::parse(line, context, scratch, record),
+            Format::Klog => klog::parse(line, context, scratch, record),
+            Format::Phoenix => self.phoenix(told, line, context, scratch, record),
             Format::Json => json::parse(line, context, scratch, record),
+            Format::LoggerJson => logger_json::parse(line, context, scratch, record),
+            Format::Varnish | Format::Fastly => cdn::parse(line, context, scratch, record),
+            Format::Logfmt if told => logfmt::parse_told(line, context, scratch, record),
+            Format::Logfmt => logfmt::parse(line, context, scratch, record),
             Format::Auto | Format::Raw => {
                 record.set("body", Value::Text(line));
                 Ok(())
@@ -251,6 +301,7 @@ impl Parser {
     /// the source is known to be Phoenix: other programs write `[error] …`, too.
     fn phoenix<'a>(
         &self,
+        told: bool,
         line: &'a [u8],
         context: &Context<'_>,
         scratch: &'a Scratch,
@@ -258,9 +309,7 @@ impl Parser {
     ) -> Result<(), ParseError> {
         match &self.elixir {
             Some(pattern) => phoenix::line::parse_with(pattern, line, context, scratch, record),
-            None if self.format == Format::Phoenix => {
-                phoenix::line::parse_told(line, context, scratch, record)
-            }
+            None if told => phoenix::line::parse_told(line, context, scratch, record),
             None => phoenix::line::parse(line, context, scratch, record),
         }
     }

@@ -1,13 +1,14 @@
-//! nginx's logs: access lines, and what the request line and the upstream variables in them mean.
+//! nginx's logs: access lines, and what the request line and the upstream variables in them mean; error lines.
 //!
-//! Variables are read as nginx writes them with `escape=default`: `"`, `\`, controls and everything from 0x7F
-//! on stand as `\xHH`, a missing value as `-` (`ngx_http_log_module.c`, `ngx_http_log_escape`).
+//! Variables of access lines are read as nginx writes them with `escape=default`: `"`, `\`, controls and everything
+//! from 0x7F on stand as `\xHH`, a missing value as `-` (`ngx_http_log_module.c`, `ngx_http_log_escape`).
 
 pub(crate) mod access;
 pub mod config;
+pub(crate) mod error;
 mod fields;
 pub(crate) mod log_format;
-mod request;
+pub(crate) mod request;
 mod upstream;
 mod variable;
 

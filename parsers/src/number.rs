@@ -47,6 +47,12 @@ pub(crate) fn seconds_to_ms(text: &[u8]) -> Option<f64> {
     Some(ms + digits / 10_f64.powi(i32::try_from(finer.len()).ok()?))
 }
 
+/// A count of some small unit of time → milliseconds.
+pub(crate) fn count_to_ms(text: &[u8], units_per_ms: f64) -> Option<f64> {
+    let count: f64 = std::str::from_utf8(text).ok()?.parse().ok()?;
+    (count.is_finite() && count >= 0.0).then_some(count / units_per_ms)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,6 +65,15 @@ mod tests {
         assert_eq!(whole(b"9223372036854775807"), Some(i64::MAX));
         for bad in [&b""[..], b"-", b"1a", b"9223372036854775808", b" 1"] {
             assert_eq!(whole(bad), None);
+        }
+    }
+
+    #[test]
+    fn counts_become_milliseconds() {
+        assert_eq!(count_to_ms(b"183", 1000.0), Some(0.183));
+        assert_eq!(count_to_ms(b"1337000", 1e6), Some(1.337));
+        for bad in ["", "-", "-1", "NaN", "inf", "1s"] {
+            assert_eq!(count_to_ms(bad.as_bytes(), 1000.0), None, "{bad}");
         }
     }
 

@@ -8,7 +8,7 @@ mod inspected;
 mod lifecycle;
 pub(crate) mod line;
 mod measure;
-mod message;
+pub(crate) mod message;
 mod metadata;
 mod oban;
 pub(crate) mod pattern;

@@ -197,7 +197,12 @@ impl<'a> Record<'a> {
 
     /// Keeps, of the few fields from `first` on, only the first of each name.
     pub(crate) fn keep_first(&mut self, first: usize) {
-        let mut at = first;
+        self.drop_repeated(first, first);
+    }
+
+    /// Drops, of the fields from `from` on, those whose name one before it has, from `first` on.
+    pub(crate) fn drop_repeated(&mut self, first: usize, from: usize) {
+        let mut at = from;
         while at < self.fields.len() {
             let repeated =
                 self.fields[first..at].iter().any(|f| f.key.bytes() == self.fields[at].key.bytes());

@@ -118,17 +118,38 @@ pub fn date_time(text: &[u8], zone_offset_s: i32) -> Option<Timestamp> {
 /// that is not after it, clocks being allowed to differ by some minutes.
 #[must_use]
 pub fn time_of_day(text: &[u8], zone_offset_s: i32, date: Date) -> Option<Timestamp> {
-    const AHEAD_NS_MAX: i64 = 600 * NS_PER_S;
-    let (Date::Near(then) | Date::Before(then)) = date;
-    let second = hms(text.get(..8)?)?;
-    let (ns, []) = fraction(&text[8..])? else { return None };
-    let local = then.0.div_euclid(NS_PER_S).checked_add(i64::from(zone_offset_s))?;
+    let (second, ns) = clock(text)?;
+    let local = date.about().0.div_euclid(NS_PER_S).checked_add(i64::from(zone_offset_s))?;
     let today = local.div_euclid(S_PER_DAY);
     let near = |days| Civil { days, second, ns }.at_offset(i64::from(zone_offset_s));
-    let mut days = [today + 1, today, today - 1].into_iter().filter_map(near);
-    match date {
-        Date::Near(_) => days.min_by_key(|at| at.0.abs_diff(then.0)),
-        Date::Before(_) => days.find(|at| at.0 <= then.0.saturating_add(AHEAD_NS_MAX)),
+    date.choose([today + 1, today, today - 1].into_iter().filter_map(near))
+}
+
+/// A month, a day and a time of day in the year that `date` tells, as [`time_of_day`] finds its day.
+#[must_use]
+pub fn without_year(month: i64, day: i64, time: &[u8], zone_offset_s: i32, date: Date) -> Option<Timestamp> {
+    let (second, ns) = clock(time)?;
+    let (year, _, _) = civil_from_days(date.about().0.div_euclid(NS_PER_S * S_PER_DAY));
+    let near = |year| {
+        let days = days_from_civil(year, month, day)?;
+        Civil { days, second, ns }.at_offset(i64::from(zone_offset_s))
+    };
+    date.choose([year + 1, year, year - 1].into_iter().filter_map(near))
+}
+
+impl Date {
+    fn about(self) -> Timestamp {
+        let (Self::Near(then) | Self::Before(then)) = self;
+        then
+    }
+
+    /// Of instants from the latest to the earliest, the one that is meant.
+    fn choose(self, mut instants: impl Iterator<Item = Timestamp>) -> Option<Timestamp> {
+        const AHEAD_NS_MAX: i64 = 600 * NS_PER_S;
+        match self {
+            Self::Near(then) => instants.min_by_key(|at| at.0.abs_diff(then.0)),
+            Self::Before(then) => instants.find(|at| at.0 <= then.0.saturating_add(AHEAD_NS_MAX)),
+        }
     }
 }
 
@@ -161,6 +182,13 @@ fn hms(text: &[u8]) -> Option<i64> {
     let [h1, h2, b':', m1, m2, b':', s1, s2] = text else { return None };
     let (hour, minute, second) = (digits(&[*h1, *h2])?, digits(&[*m1, *m2])?, digits(&[*s1, *s2])?);
     (hour < 24 && minute < 60 && second < 61).then_some(hour * 3600 + minute * 60 + second.min(59))
+}
+
+/// `20:52:42.123456` and nothing else → the second of the day and the nanoseconds.
+fn clock(text: &[u8]) -> Option<(i64, i64)> {
+    let second = hms(text.get(..8)?)?;
+    let (ns, []) = fraction(&text[8..])? else { return None };
+    Some((second, ns))
 }
 
 /// An optional `.` or `,` with decimals → nanoseconds (finer digits are cut) and what follows.
@@ -283,6 +311,26 @@ mod tests {
         assert_eq!(printed(time_of_day(b"00:05:00.000", 0, changed)), "2026-11-22T00:05:00Z");
         let changed = Date::Before(rfc3339(b"2026-11-21T12:00:00Z").unwrap());
         assert_eq!(printed(time_of_day(b"21:00:00.000", 0, changed)), "2026-11-20T21:00:00Z");
+    }
+
+    #[test]
+    fn a_missing_year_is_the_nearest_or_the_last() {
+        let at = |text: &[u8]| rfc3339(text).unwrap();
+        let new_year = Date::Near(at(b"2027-01-01T00:00:01Z"));
+        assert_eq!(printed(without_year(12, 31, b"23:59:59.5", 0, new_year)), "2026-12-31T23:59:59.500Z");
+        assert_eq!(printed(without_year(1, 1, b"01:00:00", 3600, new_year)), "2027-01-01T00:00:00Z");
+        let changed = Date::Before(at(b"2026-04-20T12:00:00Z"));
+        assert_eq!(printed(without_year(4, 20, b"11:00:00", 0, changed)), "2026-04-20T11:00:00Z");
+        assert_eq!(printed(without_year(4, 21, b"11:00:00", 0, changed)), "2025-04-21T11:00:00Z");
+        for (month, day, time) in
+            [(13, 1, "00:00:00"), (2, 29, "00:00:00"), (4, 20, "24:00:00"), (4, 20, "1")]
+        {
+            assert_eq!(without_year(month, day, time.as_bytes(), 0, changed), None);
+        }
+        assert!(
+            without_year(i64::MAX, i64::MIN, b"00:00:00", i32::MAX, Date::Near(Timestamp(i64::MIN)))
+                .is_none()
+        );
     }
 
     #[test]

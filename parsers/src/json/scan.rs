@@ -162,7 +162,7 @@ pub(crate) fn unescape(text: &[u8], out: &mut [u8]) -> usize {
 }
 
 /// Appends `text` as a JSON string.
-pub(super) fn quote(text: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn quote(text: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
     for byte in text {
         match byte {

@@ -5,7 +5,7 @@
 
 use super::{
     log_format::{Escape, LogFormat},
-    request::{self, Told},
+    request::{self, Target, Told},
     upstream::Attempts,
     variable::Variable,
 };
@@ -134,7 +134,7 @@ fn set_request_part<'a>(
             gathered.told.method = gathered.told.method.or(Some(text));
         }
         Variable::RequestUri => {
-            let path = request::set_target(value, escape, scratch, record);
+            let path = Target::of(value).set(escape, scratch, record);
             gathered.told.path = gathered.told.path.or(path);
             gathered.uri = gathered.uri.or(Some(text));
         }
@@ -146,9 +146,8 @@ fn set_request_part<'a>(
         Variable::Args => record.set_text("url.query", text),
         Variable::Protocol => {
             gathered.protocol = Some(text);
-            let version = text.trim_ascii_end().strip_prefix(b"HTTP/");
-            if let Some(version) = version.filter(|version| request::is_version(version)) {
-                request::set_version(version, record);
+            if let Some(version) = request::protocol_version(text.trim_ascii_end()) {
+                record.set("network.protocol.version", Value::Text(version));
             }
         }
         _ => {}

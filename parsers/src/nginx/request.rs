@@ -1,8 +1,8 @@
 //! The request line, `$request`: `METHOD target HTTP/x` when the client is honest, anything otherwise.
 //!
-//! Takes its escaped text (blanks are never escaped, so tokens can be told first) and sets the method, the
-//! parts of the target and the protocol version. Never fails: a line of any other shape is kept whole in
-//! `http.request.line`, beside whatever part of it is beyond doubt.
+//! Takes its text as the log has it, with the log's way to resolve escapes (blanks are never escaped, so tokens
+//! can be told first), and sets the method, the parts of the target and the protocol version. Never fails: a line
+//! of any other shape is kept whole in `http.request.line`, beside whatever part of it is beyond doubt.
 
 use memchr::{memchr, memmem, memrchr};
 
@@ -14,13 +14,22 @@ use crate::{
 
 /// A request's method and path, as far as they are beyond doubt.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Told<'a> {
-    pub(super) method: Option<&'a [u8]>,
-    pub(super) path: Option<&'a [u8]>,
+pub(crate) struct Told<'a> {
+    pub(crate) method: Option<&'a [u8]>,
+    pub(crate) path: Option<&'a [u8]>,
+}
+
+/// The parts of a request's target, as written; empty where it has none.
+pub(crate) struct Target<'a> {
+    pub(crate) scheme: &'a [u8],
+    pub(crate) host: &'a [u8],
+    pub(crate) port: Option<i64>,
+    pub(crate) path: &'a [u8],
+    pub(crate) query: &'a [u8],
 }
 
 /// Sets the fields of a request line; an absent or empty one sets none.
-pub(super) fn set<'a>(
+pub(crate) fn set<'a>(
     raw: &'a [u8],
     escape: Escape,
     scratch: &'a Scratch,
@@ -34,13 +43,14 @@ pub(super) fn set<'a>(
         return set_parts_of_odd_line(raw, escape, scratch, record);
     };
     record.set("http.request.method", Value::Text(method));
-    let path = if method == b"CONNECT" {
-        set_authority(target, escape, scratch, record);
-        None
+    let target = if method == b"CONNECT" {
+        let (host, port) = authority(target);
+        Target { scheme: b"", host, port, path: b"", query: b"" }
     } else {
-        set_target(target, escape, scratch, record)
+        Target::of(target)
     };
-    set_version(version, record);
+    let path = target.set(escape, scratch, record);
+    record.set("network.protocol.version", Value::Text(canonical(version)));
     Told { method: Some(method), path }
 }
 
@@ -68,52 +78,61 @@ fn set_parts_of_odd_line<'a>(
         return Told::default();
     }
     record.set("http.request.method", Value::Text(method));
-    let path = set_target(target, escape, scratch, record);
-    if let Some(version) = tokens.next_back().and_then(|token| token.strip_prefix(b"HTTP/"))
-        && is_version(version)
-    {
-        set_version(version, record);
+    let path = Target::of(target).set(escape, scratch, record);
+    if let Some(version) = tokens.next_back().and_then(protocol_version) {
+        record.set("network.protocol.version", Value::Text(version));
     }
     Told { method: Some(method), path }
 }
 
-/// Origin-form, absolute-form or `*` (RFC 9112, 3.2); only CONNECT has an authority. Answers the path.
-pub(super) fn set_target<'a>(
-    target: &'a [u8],
-    escape: Escape,
-    scratch: &'a Scratch,
-    record: &mut Record<'a>,
-) -> Option<&'a [u8]> {
-    let path_and_query = match absolute(target) {
-        Some((scheme, rest)) => {
-            let authority_end =
-                rest.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(rest.len());
-            record.set("url.scheme", Value::Text(scheme));
-            set_authority(&rest[..authority_end], escape, scratch, record);
-            &rest[authority_end..]
+impl<'a> Target<'a> {
+    /// Origin-form, absolute-form or `*` (RFC 9112, 3.2); only CONNECT has an authority.
+    pub(crate) fn of(target: &'a [u8]) -> Self {
+        let (scheme, (host, port), path_and_query) = match absolute(target) {
+            Some((scheme, rest)) => {
+                let authority_end =
+                    rest.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(rest.len());
+                (scheme, authority(&rest[..authority_end]), &rest[authority_end..])
+            }
+            None => (&b""[..], (&b""[..], None), target),
+        };
+        let (path, query) = match memchr(b'?', path_and_query) {
+            Some(mark) => (&path_and_query[..mark], &path_and_query[mark + 1..]),
+            None => (path_and_query, &b""[..]),
+        };
+        Self { scheme, host, port, path, query }
+    }
+
+    /// What the log said of the server before counts more than what the client wrote.
+    /// Answers the path.
+    pub(crate) fn set(
+        &self,
+        escape: Escape,
+        scratch: &'a Scratch,
+        record: &mut Record<'a>,
+    ) -> Option<&'a [u8]> {
+        record.set_text("url.scheme", self.scheme);
+        let named = !self.host.is_empty() && self.host != b"-";
+        if (named || self.port.is_some()) && record.get("server.address").is_none() {
+            record.set_text("server.address", if named { escape.resolve(self.host, scratch) } else { b"" });
+            if let Some(port) = self.port {
+                record.set("server.port", Value::Int(port));
+            }
         }
-        None => target,
-    };
-    let (path, query) = match memchr(b'?', path_and_query) {
-        Some(mark) => (&path_and_query[..mark], &path_and_query[mark + 1..]),
-        None => (path_and_query, &b""[..]),
-    };
-    let path = escape.resolve(path, scratch);
-    record.set_text("url.path", path);
-    record.set_text("url.query", escape.resolve(query, scratch));
-    (!path.is_empty()).then_some(path)
+        let path = escape.resolve(self.path, scratch);
+        record.set_text("url.path", path);
+        record.set_text("url.query", escape.resolve(self.query, scratch));
+        (!path.is_empty()).then_some(path)
+    }
 }
 
-fn set_authority<'a>(authority: &'a [u8], escape: Escape, scratch: &'a Scratch, record: &mut Record<'a>) {
-    let host_port = memrchr(b'@', authority).map_or(authority, |at| &authority[at + 1..]);
+/// `user@host:port` → the host and the port.
+pub(crate) fn authority(text: &[u8]) -> (&[u8], Option<i64>) {
+    let host_port = memrchr(b'@', text).map_or(text, |at| &text[at + 1..]);
     let after_brackets = memrchr(b']', host_port).unwrap_or(0);
     let port = memrchr(b':', &host_port[after_brackets..])
         .and_then(|colon| Some((after_brackets + colon, whole(&host_port[after_brackets + colon + 1..])?)));
-    let host = port.map_or(host_port, |(colon, _)| &host_port[..colon]);
-    record.set_text("server.address", escape.text(host, scratch));
-    if let Some((_, port)) = port {
-        record.set("server.port", Value::Int(port));
-    }
+    port.map_or((host_port, None), |(colon, port)| (&host_port[..colon], Some(port)))
 }
 
 /// `scheme://rest` → its two parts.
@@ -128,23 +147,27 @@ fn absolute(target: &[u8]) -> Option<(&[u8], &[u8])> {
         .then(|| (scheme, &target[scheme_end + 3..]))
 }
 
-/// HTTP/2.0 and HTTP/3.0 are nginx's spelling of what the convention calls 2 and 3.
-pub(super) fn set_version<'a>(version: &'a [u8], record: &mut Record<'a>) {
-    let version = match version {
+/// `HTTP/1.1` → `1.1`; nothing for what is no version.
+pub(crate) fn protocol_version(text: &[u8]) -> Option<&[u8]> {
+    text.strip_prefix(b"HTTP/").filter(|version| is_version(version)).map(canonical)
+}
+
+/// 2.0 and 3.0 are nginx's spelling of what the convention calls 2 and 3.
+fn canonical(version: &[u8]) -> &[u8] {
+    match version {
         b"2.0" => b"2",
         b"3.0" => b"3",
         other => other,
-    };
-    record.set("network.protocol.version", Value::Text(version));
+    }
 }
 
-pub(super) fn is_version(text: &[u8]) -> bool {
+fn is_version(text: &[u8]) -> bool {
     text.first().is_some_and(u8::is_ascii_digit)
         && text.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.')
 }
 
 /// A method token (RFC 9110, 5.6.2).
-pub(super) fn is_method(text: &[u8]) -> bool {
+pub(crate) fn is_method(text: &[u8]) -> bool {
     let token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+.^_`|~-".contains(byte);
     !text.is_empty() && text.iter().all(token)
 }

@@ -10,7 +10,7 @@ use super::{crash, ecto, exception, lifecycle, oban, request, socket};
 use crate::record::{Record, Scratch};
 
 /// Sets the fields that the message tells.
-pub(super) fn set<'a>(message: &'a [u8], scratch: &'a Scratch, record: &mut Record<'a>) {
+pub(crate) fn set<'a>(message: &'a [u8], scratch: &'a Scratch, record: &mut Record<'a>) {
     let message = message.trim_ascii_end();
     let [first, second, ..] = message else { return };
     let known = match (first, second) {
