@@ -1,42 +1,147 @@
-//! Framing: bytes as they come → lines.
+//! Framing: bytes as they come → records, most of them lines.
 //!
-//! Takes whatever pieces a reader got, gives lines without their `\n` (and one `\r` before it). Any cut of the
-//! input gives the same lines. A line over the cap keeps its head: the rest is read past in fixed memory, and
-//! the line is given when its newline is seen, with a position that reaches past it.
+//! Takes whatever pieces a reader got, gives records without what ends them. How records are found in the stream is
+//! the buffer's [`Framing`]. Any cut of the input gives the same records. A record over the cap keeps its head: the
+//! rest is read past in fixed memory, and the record is given when its end is seen, with a position that reaches
+//! past it.
 //!
-//! Invariant: positions are offsets in the stream; `position()` is always the start of a line not yet taken.
+//! Invariant: positions are offsets in the stream; `position()` is always the start of a record not yet taken.
 
-use memchr::memchr;
+mod journal;
+mod lines;
+mod objects;
+mod octets;
+
+use std::ops::Range;
+
+use hivetail_parsers::envelope::Envelope;
 
 /// Bytes read at a time, and how much of a chunk of whole lines is passed on at once.
 pub const CHUNK_BYTES: usize = 256 * 1024;
 
-/// A framed line.
+/// What is kept of a record over the cap beyond the cap: a line of exactly the cap may still be followed by `\r\n`,
+/// and a count may stand before it.
+const HEAD_EXTRA_BYTES: usize = 16;
+
+/// How many bytes at the end of what was read may have to be seen again with those that follow them: the start of a
+/// journal's field.
+const UNDECIDED_BYTES_MAX: usize = 112;
+
+/// How records are found in a stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Framing {
+    /// A record is a line; a `\r` before its `\n` is no part of it.
+    #[default]
+    Lines,
+    /// JSON objects, over several lines or not; any line outside an object is a record, too.
+    Objects,
+    /// The entries of the journal's export format; a line that begins with `{` is one in JSON.
+    Journal,
+    /// Syslog messages after their length in bytes (RFC 6587); what begins otherwise is a line.
+    Octets,
+}
+
+impl Framing {
+    /// The framing of the lines that come in an envelope.
+    #[must_use]
+    pub const fn of(envelope: Envelope) -> Self {
+        match envelope {
+            Envelope::Fly => Self::Objects,
+            Envelope::Journald => Self::Journal,
+            Envelope::Logplex => Self::Octets,
+            Envelope::None | Envelope::Cri | Envelope::Docker | Envelope::Syslog => Self::Lines,
+        }
+    }
+
+    /// Goes on with the search for the end of the record that `held` begins with. If it is not there, `search` tells
+    /// where to go on when there is more.
+    #[inline]
+    fn find(self, held: &[u8], search: &mut Search) -> Option<Found> {
+        match self {
+            Self::Lines => lines::find(held, search),
+            Self::Objects => objects::find(held, search),
+            Self::Journal => journal::find(held, search),
+            Self::Octets => octets::find(held, search),
+        }
+    }
+}
+
+/// How far a record has been searched for its end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Search {
+    /// How many of the bytes held are known not to end it.
+    at: usize,
+    /// What those bytes leave the search in.
+    inside: Inside,
+}
+
+/// What a search is in the middle of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Inside {
+    /// Nothing: the record begins here.
+    #[default]
+    Start,
+    /// A line that is the whole record.
+    Line,
+    /// A JSON object.
+    Object(objects::Depth),
+    /// A journal entry, at the start of one of its fields.
+    Field,
+    /// A journal entry, in a field that ends with its line.
+    Text,
+    /// So many bytes of any kind.
+    Counted(u64),
+}
+
+/// Where a record's text and its end are in the bytes held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Found {
+    text: Range<usize>,
+    end: usize,
+}
+
+/// A framed record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Line<'b> {
-    /// The line without its end; only its head if it was longer than the cap.
+    /// The record without what ends it; only its head if it was longer than the cap.
     pub text: &'b [u8],
     /// Where it starts in the stream.
     pub start: u64,
     /// Where the next one starts.
     pub end: u64,
-    /// Whether the line was longer than the cap.
+    /// Whether the record was longer than the cap.
     pub cut: bool,
-    /// Whether the stream ended before the line did.
+    /// Whether the stream ended before the record did.
     pub partial: bool,
+}
+
+/// What has been read past inside a record over the cap.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Skipped {
+    bytes: u64,
+    inside: Inside,
+}
+
+impl Skipped {
+    /// Whether that is nothing.
+    #[must_use]
+    pub const fn is_none(self) -> bool {
+        self.bytes == 0
+    }
 }
 
 /// A source's read buffer: bytes of one stream that are not yet taken as lines.
 #[derive(Debug)]
 pub struct LineBuffer {
     bytes: Vec<u8>,
+    framing: Framing,
     line_bytes_max: usize,
     /// Where the first untaken byte is in `bytes`, and in the stream.
     start: usize,
     position: u64,
-    /// How many bytes of `bytes[start..]` are known to hold no newline.
-    searched: usize,
-    /// Bytes read past between the head of a line over the cap and the end of `bytes`.
+    /// How far the first record has been searched.
+    search: Search,
+    /// Bytes read past between the head of a record over the cap and what follows in `bytes`.
     skipped: u64,
 }
 
@@ -44,38 +149,46 @@ impl LineBuffer {
     /// An empty buffer for lines of at most `line_bytes_max` bytes.
     #[must_use]
     pub const fn new(line_bytes_max: usize) -> Self {
-        Self { bytes: Vec::new(), line_bytes_max, start: 0, position: 0, searched: 0, skipped: 0 }
+        Self::framed(Framing::Lines, line_bytes_max)
+    }
+
+    /// An empty buffer for records of at most `line_bytes_max` bytes.
+    #[must_use]
+    pub const fn framed(framing: Framing, line_bytes_max: usize) -> Self {
+        let search = Search { at: 0, inside: Inside::Start };
+        Self { bytes: Vec::new(), framing, line_bytes_max, start: 0, position: 0, search, skipped: 0 }
     }
 
     /// The most memory that such a buffer takes, in bytes.
     #[must_use]
     pub const fn bytes_max(line_bytes_max: usize) -> usize {
-        line_bytes_max + 2 + CHUNK_BYTES
+        line_bytes_max + HEAD_EXTRA_BYTES + UNDECIDED_BYTES_MAX + CHUNK_BYTES
     }
 
-    /// Forgets what it holds and goes on at that position, which must be the start of a line.
+    /// Forgets what it holds and goes on at that position, which must be the start of a record.
     pub fn reset(&mut self, position: u64) {
         self.bytes.clear();
-        (self.start, self.searched, self.skipped, self.position) = (0, 0, 0, position);
+        (self.start, self.search, self.skipped, self.position) = (0, Search::default(), 0, position);
     }
 
-    /// Goes on inside a line over the cap of which `skipped` bytes were read past: takes its head anew from
-    /// `read`. If the head is no longer there, the line is begun again.
+    /// Goes on inside a record over the cap of which `skipped` was read past: takes its head anew from `read`. If
+    /// the head is no longer there, the record is begun again.
     ///
     /// # Errors
     /// What `read` fails with.
     pub fn restore<E>(
         &mut self,
         position: u64,
-        skipped: u64,
+        skipped: Skipped,
         read: impl FnOnce(&mut [u8], u64) -> Result<usize, E>,
     ) -> Result<(), E> {
         self.reset(position);
-        if skipped > 0 {
-            self.bytes.resize(self.line_bytes_max + 2, 0);
+        if !skipped.is_none() {
+            self.bytes.resize(self.head_bytes(), 0);
             let head = read(&mut self.bytes, position)?;
             if head == self.bytes.len() {
-                (self.searched, self.skipped) = (head, skipped);
+                self.search = Search { at: head, inside: skipped.inside };
+                self.skipped = skipped.bytes;
             } else {
                 self.bytes.clear();
             }
@@ -83,13 +196,19 @@ impl LineBuffer {
         Ok(())
     }
 
-    /// How many bytes of a line over the cap have been read past, for [`LineBuffer::restore`].
+    /// What of a record over the cap has been read past, for [`LineBuffer::restore`].
     #[must_use]
-    pub const fn skipped(&self) -> u64 {
-        self.skipped
+    pub fn skipped(&self) -> Skipped {
+        let bytes = self.skipped + self.search.at.saturating_sub(self.head_bytes()) as u64;
+        if bytes == 0 { Skipped::default() } else { Skipped { bytes, inside: self.search.inside } }
     }
 
-    /// The start of the first line not yet taken.
+    /// How much is kept of a record over the cap.
+    const fn head_bytes(&self) -> usize {
+        self.line_bytes_max + HEAD_EXTRA_BYTES
+    }
+
+    /// The start of the first record not yet taken.
     #[must_use]
     pub const fn position(&self) -> u64 {
         self.position
@@ -123,57 +242,56 @@ impl LineBuffer {
         result
     }
 
-    /// Moves what is held to the front; of a line over the cap only the head is kept.
+    /// Moves what is held to the front; of a record over the cap only the head is kept.
     fn make_room(&mut self) {
         self.bytes.drain(..self.start);
         self.start = 0;
-        // A line of exactly the cap may still be followed by `\r\n`.
-        let unfinished = self.searched == self.bytes.len();
-        if unfinished && self.bytes.len() > self.line_bytes_max + 1 {
-            let excess = self.bytes.len() - (self.line_bytes_max + 2);
-            self.skipped += excess as u64;
-            self.bytes.truncate(self.line_bytes_max + 2);
-            self.searched = self.bytes.len();
+        let head = self.head_bytes();
+        if self.search.at > head {
+            self.bytes.drain(head..self.search.at);
+            self.skipped += (self.search.at - head) as u64;
+            self.search.at = head;
         }
     }
 
-    /// Whether there is a whole line to take.
+    /// Whether there is a whole record to take.
     pub fn has_line(&mut self) -> bool {
-        match memchr(b'\n', &self.bytes[self.start + self.searched..]) {
-            Some(_) => true,
-            None => {
-                self.searched = self.bytes.len() - self.start;
-                false
-            }
+        let mut search = self.search;
+        let found = self.framing.find(&self.bytes[self.start..], &mut search).is_some();
+        if !found {
+            self.search = search;
         }
+        found
     }
 
-    /// The whole lines held, in order. Nothing is taken until [`LineBuffer::take`].
+    /// The whole records held, in order. Nothing is taken until [`LineBuffer::take`].
     #[must_use]
     pub fn lines(&self) -> Lines<'_> {
         Lines {
             rest: &self.bytes[self.start..],
-            searched: self.searched,
+            framing: self.framing,
+            search: self.search,
             skipped: self.skipped,
             position: self.position,
             line_bytes_max: self.line_bytes_max,
         }
     }
 
-    /// Takes all lines up to `position`, which is the `end` of one of [`LineBuffer::lines`].
+    /// Takes all records up to `position`, which is the `end` of one of [`LineBuffer::lines`].
     pub fn take(&mut self, position: u64) {
         if position == self.position {
             return;
         }
         let taken = usize::try_from(position - self.position - self.skipped).unwrap_or(usize::MAX);
         self.start = (self.start + taken).min(self.bytes.len());
-        (self.position, self.searched, self.skipped) = (position, 0, 0);
+        (self.position, self.search, self.skipped) = (position, Search::default(), 0);
     }
 
-    /// The last line, which the stream ended without ending; `None` if there is none.
+    /// The last record, which the stream ended without ending; `None` if there is none.
     #[must_use]
     pub fn unfinished_line(&self) -> Option<Line<'_>> {
-        let text = &self.bytes[self.start..];
+        let held = &self.bytes[self.start..];
+        let text = if self.framing == Framing::Octets { octets::without_count(held) } else { held };
         let cut = text.len() > self.line_bytes_max || self.skipped > 0;
         let kept = &text[..text.len().min(self.line_bytes_max)];
         let line = Line { text: kept, start: self.position, end: self.read_position(), cut, partial: true };
@@ -181,11 +299,12 @@ impl LineBuffer {
     }
 }
 
-/// The whole lines of a buffer.
+/// The whole records of a buffer.
 #[derive(Clone, Debug)]
 pub struct Lines<'b> {
     rest: &'b [u8],
-    searched: usize,
+    framing: Framing,
+    search: Search,
     skipped: u64,
     position: u64,
     line_bytes_max: usize,
@@ -196,153 +315,18 @@ impl<'b> Iterator for Lines<'b> {
 
     #[inline]
     fn next(&mut self) -> Option<Line<'b>> {
-        let newline = self.searched + memchr(b'\n', &self.rest[self.searched..])?;
-        let text = &self.rest[..newline];
-        // Of a line read past, what is held is its head and its end: the head alone is its text.
-        let text = if self.skipped > 0 { text } else { text.strip_suffix(b"\r").unwrap_or(text) };
-        let cut = text.len() > self.line_bytes_max;
-        let end = self.position + self.skipped + newline as u64 + 1;
-        let text = if cut { &text[..self.line_bytes_max] } else { text };
+        let Found { text, end: next } = self.framing.find(self.rest, &mut self.search)?;
+        let text = &self.rest[text];
+        // What is held of a record read past is its head and its end; the head alone is its text.
+        let cut = self.skipped > 0 || text.len() > self.line_bytes_max;
+        let text = if cut { &text[..text.len().min(self.line_bytes_max)] } else { text };
+        let end = self.position + self.skipped + next as u64;
         let line = Line { text, start: self.position, end, cut, partial: false };
-        self.rest = &self.rest[newline + 1..];
-        (self.position, self.searched, self.skipped) = (end, 0, 0);
+        self.rest = &self.rest[next..];
+        (self.position, self.search, self.skipped) = (end, Search::default(), 0);
         Some(line)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const CAP: usize = 10;
-
-    type Owned = (Vec<u8>, u64, u64, bool);
-
-    fn own(line: Line<'_>) -> Owned {
-        (line.text.to_vec(), line.start, line.end, line.cut)
-    }
-
-    /// The obviously right way: the whole input at once.
-    fn naive(input: &[u8]) -> Vec<Owned> {
-        let mut lines = Vec::new();
-        let mut start = 0;
-        while let Some(len) = input[start..].iter().position(|byte| *byte == b'\n') {
-            let text = &input[start..start + len];
-            let text = text.strip_suffix(b"\r").unwrap_or(text);
-            let end = start + len + 1;
-            lines.push((text[..text.len().min(CAP)].to_vec(), start as u64, end as u64, text.len() > CAP));
-            start = end;
-        }
-        lines
-    }
-
-    fn framed(input: &[u8], cuts: &[usize]) -> (Vec<Owned>, LineBuffer) {
-        let mut buffer = LineBuffer::new(CAP);
-        let mut lines = Vec::new();
-        let mut rest = input;
-        let mut cuts = cuts.iter().cycle();
-        while !rest.is_empty() {
-            let cut = rest.len().min(*cuts.next().unwrap_or(&usize::MAX));
-            let read: Result<_, ()> = buffer.fill(|room, _| {
-                room[..cut].copy_from_slice(&rest[..cut]);
-                Ok(cut)
-            });
-            rest = &rest[read.unwrap()..];
-            if buffer.has_line() {
-                lines.extend(buffer.lines().map(own));
-                let end = lines.last().unwrap().2;
-                buffer.take(end);
-            }
-        }
-        (lines, buffer)
-    }
-
-    fn input() -> impl Strategy<Value = Vec<u8>> {
-        prop::collection::vec(prop_oneof![3 => Just(b'x'), 1 => Just(b'\r'), 1 => Just(b'\n')], 0..200)
-    }
-
-    proptest! {
-        #[test]
-        fn any_cut_of_the_input_gives_the_same_lines(
-            input in input(),
-            cuts in prop::collection::vec(1_usize..40, 1..8),
-        ) {
-            let (lines, buffer) = framed(&input, &cuts);
-            let expected = naive(&input);
-            let end = expected.last().map_or(0, |line| line.2);
-            prop_assert_eq!(lines, expected);
-            prop_assert_eq!(buffer.position(), end);
-            prop_assert_eq!(buffer.read_position(), input.len() as u64);
-            let rest = &input[usize::try_from(end).unwrap()..];
-            match buffer.unfinished_line() {
-                Some(line) => prop_assert_eq!(line.text, &rest[..rest.len().min(CAP)]),
-                None => prop_assert!(rest.is_empty()),
-            }
-        }
-    }
-
-    #[test]
-    fn a_huge_line_is_read_past_in_fixed_memory() {
-        let mut buffer = LineBuffer::new(CAP);
-        for _ in 0..100 {
-            let read: Result<_, ()> = buffer.fill(|room, _| {
-                room.fill(b'x');
-                Ok(room.len())
-            });
-            read.unwrap();
-            assert!(!buffer.has_line());
-        }
-        let read: Result<_, ()> = buffer.fill(|room, _| {
-            room[..4].copy_from_slice(b"\nab\n");
-            Ok(4)
-        });
-        read.unwrap();
-        assert!(buffer.bytes.capacity() <= 2 * LineBuffer::bytes_max(CAP));
-        let lines: Vec<Owned> = buffer.lines().map(own).collect();
-        let huge = 100 * CHUNK_BYTES as u64;
-        assert_eq!(
-            lines,
-            [(vec![b'x'; CAP], 0, huge + 1, true), (b"ab".to_vec(), huge + 1, huge + 4, false),]
-        );
-    }
-
-    #[test]
-    fn a_long_line_is_gone_on_with_after_another_file_had_the_buffer() {
-        let input = [&[b'x'; 300][..], b"\nab\n"].concat();
-        let read = |room: &mut [u8], at: u64| -> Result<usize, ()> {
-            let rest = &input[usize::try_from(at).unwrap()..];
-            let len = rest.len().min(room.len()).min(100);
-            room[..len].copy_from_slice(&rest[..len]);
-            Ok(len)
-        };
-        let mut buffer = LineBuffer::new(CAP);
-        buffer.fill(read).unwrap();
-        assert!(!buffer.has_line());
-        buffer.fill(read).unwrap();
-        let skipped = buffer.skipped();
-        buffer.reset(7);
-        buffer.restore(0, skipped, read).unwrap();
-        while !buffer.has_line() {
-            buffer.fill(read).unwrap();
-        }
-        let lines: Vec<Owned> = buffer.lines().map(own).collect();
-        assert_eq!(lines, [(vec![b'x'; CAP], 0, 301, true), (b"ab".to_vec(), 301, 304, false)]);
-    }
-
-    #[test]
-    fn lines_can_be_taken_one_by_one() {
-        let (_, mut buffer) = framed(b"rest", &[1]);
-        let read: Result<_, ()> = buffer.fill(|room, at| {
-            assert_eq!(at, 4);
-            room[..5].copy_from_slice(b"\nb\nc\n");
-            Ok(5)
-        });
-        read.unwrap();
-        let first = buffer.lines().next().map(own).unwrap();
-        assert_eq!(first.0, b"rest");
-        buffer.take(first.2);
-        assert_eq!(buffer.lines().map(|line| line.text.to_vec()).collect::<Vec<_>>(), [b"b", b"c"]);
-    }
-}
+mod tests;

@@ -9,7 +9,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hivetail_parsers::{
-    Context, Date, Format, ParseError, Parser, Record, Scratch, Timestamp,
+    Context, Date, Format, ParseError, Parser, Record, Scratch, Timestamp, Value,
     envelope::{Envelope, Inner},
     names,
 };
@@ -20,7 +20,7 @@ use crate::{
     config::{Source, Zone},
     dataset::{DatasetId, Datasets, FALLBACK, Template},
     encode::{Constants, Encoder, Event},
-    frame::{CHUNK_BYTES, Line},
+    frame::{CHUNK_BYTES, Framing, Line},
     spare::Spares,
 };
 
@@ -106,7 +106,7 @@ impl Pass {
             envelope: source.envelope.0,
             parser: parser(source),
             zone: source.timezone.clone(),
-            removes_reserved: constants.iter().any(|(name, _)| is_ever_parsed(name)),
+            removes_reserved: constants.iter().any(|(name, _)| is_ever_parsed(name, source.envelope.0)),
             reserved: constants.into_iter().map(|(name, _)| name).collect(),
             template,
             fixed_dataset,
@@ -116,6 +116,12 @@ impl Pass {
             encoder: Encoder::default(),
             spares,
         }
+    }
+
+    /// How the records that it passes are found in a stream.
+    #[must_use]
+    pub const fn framing(&self) -> Framing {
+        Framing::of(self.envelope)
     }
 
     /// Passes lines until there are no more, a chunk is full, or the runs fill `room_bytes`.
@@ -169,17 +175,22 @@ impl Pass {
     ) -> Became {
         self.scratch.reset();
         let mut record = std::mem::take(&mut self.record).recycle();
-        let opened = self.envelope.open(line.text, &self.scratch, &mut record);
-        let envelope = record.time.map(|time| Date::Near(time.at));
-        let date = envelope.or(Some(Date::Before(facts.date.unwrap_or(received))));
+        let date = Some(Date::Before(facts.date.unwrap_or(received)));
         let context = Context { date, zone_offset_s, prefer: facts.prefer, reserved: &self.reserved };
-        let inner = opened.unwrap_or(Inner { line: line.text, by_platform: false });
+        let opened = self.envelope.open(line.text, &context, &self.scratch, &mut record);
+        let date = record.time.map_or(date, |time| Some(Date::Near(time.at)));
+        let context = Context { date, ..context };
+        let inner = opened.unwrap_or(Inner::whole(line.text));
         if inner.line.trim_ascii().is_empty() {
             self.record = record.recycle();
             return Became::Nothing;
         }
         let format = if inner.by_platform { Format::Raw } else { self.parser.format() };
-        let parsed = self.parser.parse_as(format, inner.line, &context, &self.scratch, &mut record);
+        let mut parsed = self.parser.parse_as(format, inner.line, &context, &self.scratch, &mut record);
+        if let (Err(error), Ok(_)) = (opened, parsed) {
+            record.set("meta.parse_error", Value::text(error.0));
+            parsed = Err(error);
+        }
         if self.removes_reserved {
             record.remove(&self.reserved);
         }
@@ -221,8 +232,8 @@ fn parser(source: &Source) -> Parser {
 }
 
 /// Whether events may have that field from their line or its envelope.
-fn is_ever_parsed(name: &str) -> bool {
-    name != "service.name" && names::type_of(name.as_bytes()).is_some()
+fn is_ever_parsed(name: &str, envelope: Envelope) -> bool {
+    (name != "service.name" || envelope.names_service()) && names::type_of(name.as_bytes()).is_some()
 }
 
 /// The run of that dataset, begun if there is none. A chunk has few datasets, mostly one.

@@ -229,7 +229,7 @@ fn spawn_sources(
                 shared.tasks.spawn(&inputs, "file source", files.run(stop.clone()));
             }
             SourceType::Stdin => {
-                let buffer = LineBuffer::new(line_bytes_max);
+                let buffer = LineBuffer::framed(feed.pass.framing(), line_bytes_max);
                 let stdin = StdinSource { feed, facts: stdin_facts(source), buffer };
                 let ended = inputs.token();
                 let stdin = stdin.run(stop.clone(), shared.give_up.clone(), ended);

@@ -3,11 +3,13 @@
 //! Objects are flattened with dots down to depth 5, deeper ones and arrays are kept as JSON text; nulls are left
 //! out. What becomes of each name is for `keys.rs` to say, or for a preset that knows it better.
 
+pub(crate) mod leaves;
 pub(crate) mod scan;
 
 use crate::{
     Context, ParseError,
-    keys::{FIELDS_MAX, Keys, Pair, number},
+    free::FIELDS_MAX,
+    keys::{Keys, Pair, number},
     record::{Record, Scratch, Value},
 };
 use scan::{Token, punctuation};

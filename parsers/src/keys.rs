@@ -6,15 +6,12 @@
 //! of fields goes into `field.overflow` as JSON text.
 
 use crate::{
-    Context,
+    Context, free,
     names::{self, Type},
     number::whole,
     record::{Level, Record, Scratch, Time, TimeSource, Value, hex_id},
     timestamp::{self, Timestamp},
 };
-
-/// How many fields a line may have of its own (Honeycomb takes 2,000 an event); the rest is kept as text.
-pub(crate) const FIELDS_MAX: usize = 1_900;
 
 /// A key and its value.
 #[derive(Clone, Copy, Debug)]
@@ -139,13 +136,7 @@ impl<'p, 'a> Keys<'p, 'a> {
     /// A key that means nothing to us: kept under its own name unless that name is taken for something else.
     pub(crate) fn free(&mut self, name: &'a [u8], value: Value<'a>) {
         self.record.error |= is_server_error(name, value);
-        let envelope = self.record.fields()[..self.first].iter().any(|field| field.key.bytes() == name);
-        let taken = envelope || self.is_reserved(name) || is_filled_otherwise(name);
-        match contract(name, value).filter(|_| !taken) {
-            Some(Value::Text(b"")) if names::type_of(name).is_some() => {}
-            Some(value) => self.record.set_free(name, value),
-            None => self.record.set_free(self.scratch.concat(&[b"field.", name]), value),
-        }
+        free::set(name, value, self.first, self.context, self.scratch, self.record);
     }
 
     /// Whether a name is configuration's, or the agent's own.
@@ -197,27 +188,8 @@ pub(crate) fn number(text: &[u8]) -> Value<'_> {
     if finite { Value::Number(text) } else { Value::Text(text) }
 }
 
-/// Names that events have from elsewhere; and a name has to be one.
-fn is_filled_otherwise(name: &[u8]) -> bool {
-    matches!(name, b"" | b"body" | b"error" | b"severity" | b"severity_text")
-}
-
 fn is_server_error(name: &[u8], value: Value<'_>) -> bool {
     name == b"http.response.status_code" && matches!(value, Value::Int(500..))
-}
-
-/// The value under a contract name, if it has the contract's type; any value under a free name.
-fn contract<'a>(name: &[u8], value: Value<'a>) -> Option<Value<'a>> {
-    match (names::type_of(name), value) {
-        (None, _) | (Some(Type::String), Value::Text(_)) | (Some(Type::Int), Value::Int(_)) => Some(value),
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "a measure above 2^53 has lost its last digits anyway"
-        )]
-        (Some(Type::Float), Value::Int(whole)) => Some(Value::Float(whole as f64)),
-        (Some(Type::Float), Value::Number(_) | Value::Float(_)) => Some(value),
-        _ => None,
-    }
 }
 
 /// A value as the contract's type for that name, from any way to write it.
@@ -231,7 +203,7 @@ fn typed<'a>(name: &str, pair: Pair<'a>) -> Option<Value<'a>> {
         ),
         (_, value) => value,
     };
-    contract(name.as_bytes(), value)
+    free::contract(name.as_bytes(), value)
 }
 
 fn text_time(text: &[u8], context: &Context<'_>) -> (Option<Timestamp>, TimeSource) {

@@ -25,6 +25,7 @@
 mod ansi;
 mod cdn;
 pub mod envelope;
+mod free;
 mod json;
 mod keys;
 mod klog;
@@ -219,13 +220,17 @@ impl Parser {
         scratch: &'a Scratch,
         record: &mut Record<'a>,
     ) -> Result<Format, ParseError> {
+        let first = record.fields().len();
         let result = if format == Format::Auto {
             self.detect(line, context, scratch, record)
         } else {
             self.attempt(format, true, line, context, scratch, record).map(|()| format)
         };
         match result {
-            Ok(format) => record.set("log.format", Value::text(format.name())),
+            Ok(format) => {
+                record.keep_inner(first);
+                record.set("log.format", Value::text(format.name()));
+            }
             Err(error) => {
                 record.set("body", Value::Text(line));
                 record.set("meta.parse_error", Value::text(error.0));

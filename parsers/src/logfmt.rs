@@ -14,8 +14,9 @@ pub(crate) mod quoted;
 
 use crate::{
     Context, ParseError,
+    free::FIELDS_MAX,
     json::scan::{self, Token},
-    keys::{FIELDS_MAX, Keys, Pair, number},
+    keys::{Keys, Pair, number},
     names::{self, Type},
     record::{Record, Scratch, Value},
 };

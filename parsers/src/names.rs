@@ -134,6 +134,8 @@ const STRINGS: &[&str] = &[
     "severity",
     "severity_text",
     "syslog.facility",
+    "syslog.msgid",
+    "syslog.procid",
     "systemd.unit",
     "trace.parent_id",
     "trace.trace_id",

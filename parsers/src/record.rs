@@ -195,6 +195,20 @@ impl<'a> Record<'a> {
         self.fields.retain(|field| !names.iter().any(|name| name.as_bytes() == field.key.bytes()));
     }
 
+    /// Takes out, of the few fields before `first`, those that were set again since: the inner layer decides.
+    pub(crate) fn keep_inner(&mut self, mut first: usize) {
+        let mut at = 0;
+        while at < first {
+            let name = self.fields[at].key.bytes();
+            if self.fields[first..].iter().any(|field| field.key.bytes() == name) {
+                self.fields.remove(at);
+                first -= 1;
+            } else {
+                at += 1;
+            }
+        }
+    }
+
     /// Keeps, of the few fields from `first` on, only the first of each name.
     pub(crate) fn keep_first(&mut self, first: usize) {
         self.drop_repeated(first, first);
@@ -313,6 +327,17 @@ mod tests {
             assert_eq!(record.fields()[0].value, Value::Int(0), "what was there before stays");
             assert_eq!(record.get("a"), Some(Value::Int(2)));
         }
+    }
+
+    #[test]
+    fn what_the_inner_layer_says_replaces_what_the_outer_said() {
+        let mut record = Record::new();
+        for (name, value) in [("a", 1), ("b", 2), ("c", 3), ("d", 4), ("a", 5), ("c", 6)] {
+            record.set(name, Value::Int(value));
+        }
+        record.keep_inner(3);
+        let values: Vec<Value<'_>> = record.fields().iter().map(|field| field.value).collect();
+        assert_eq!(values, [2, 4, 5, 6].map(Value::Int));
     }
 
     #[test]

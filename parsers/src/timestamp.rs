@@ -4,7 +4,10 @@
 //! anything that is not one; none guesses. Days are counted by the proleptic Gregorian calendar, leap seconds
 //! are the last second of their minute.
 
+mod yearless;
+
 use crate::{Date, number::whole};
+pub(crate) use yearless::syslog;
 
 const NS_PER_S: i64 = 1_000_000_000;
 const S_PER_DAY: i64 = 86_400;

@@ -19,6 +19,7 @@ use super::Shape;
 use crate::{
     clock::{self, Clock},
     config::Config,
+    dataset::Template,
     encode::Constants,
     frame::LineBuffer,
     pass::{Chunk, Pass, StreamFacts},
@@ -74,8 +75,9 @@ impl Summary {
 impl ParseArgs {
     pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
         let config = Config::default();
-        let pass =
-            Pass::new(&self.shape.source(), &config.honeycomb.dataset.0, Arc::default(), Spares::default());
+        // One dataset: events come in the order of their lines.
+        let dataset = Template::parse("parse").map_err(anyhow::Error::msg)?;
+        let pass = Pass::new(&self.shape.source(), &dataset, Arc::default(), Spares::default());
         let clock = self.now.map_or(Clock::System, Clock::Fixed);
         let mut printer = Printer {
             pass,
@@ -123,7 +125,7 @@ impl<W: Write> Printer<W> {
     }
 
     fn lines(&mut self, input: &mut impl Read, facts: &mut StreamFacts) -> io::Result<()> {
-        let mut buffer = LineBuffer::new(self.line_bytes_max);
+        let mut buffer = LineBuffer::framed(self.pass.framing(), self.line_bytes_max);
         loop {
             let read = buffer.fill(|room, _| {
                 loop {
@@ -149,8 +151,8 @@ impl<W: Write> Printer<W> {
 
     fn print(&mut self, chunk: &Chunk) -> io::Result<()> {
         self.summary.add(chunk);
-        let mut start = 0;
         for run in &chunk.runs {
+            let mut start = 0;
             for end in &run.ends {
                 let event = &run.events[start..*end as usize - 1];
                 if self.pretty {

@@ -68,13 +68,14 @@ impl FileSource {
         register: Arc<Register>,
         line_bytes_max: usize,
     ) -> Self {
+        let buffer = LineBuffer::framed(feed.pass.framing(), line_bytes_max);
         Self {
             feed,
             discovery,
             fields,
             once,
             register,
-            buffer: LineBuffer::new(line_bytes_max),
+            buffer,
             loaded: None,
             files: BTreeMap::new(),
             ready: VecDeque::new(),
@@ -282,7 +283,7 @@ impl FileSource {
                 self.chunks_in_turn += 1;
                 let after = self.files.get(&identity).map(|followed| followed.position);
                 // A line that does not fit a turn is begun again in the next, unless its head is full.
-                let got_on = before != after || self.buffer.skipped() > 0;
+                let got_on = before != after || !self.buffer.skipped().is_none();
                 if self.chunks_in_turn >= CHUNKS_PER_TURN && got_on {
                     self.chunks_in_turn = 0;
                     self.ready.push_back(identity);

@@ -35,7 +35,7 @@ fn each_error_says_where_and_what_is_allowed() {
         "[[source]]\ntype = \"stdin\"\n[[source]]\ntype = \"stdin\"\n",
         "[[source]]\ntype = \"file\"\npaths = [\"/a\", \"/b/[\"]\n",
         "[[source]]\ntype = \"file\"\npaths = [\"/a\"]\nformat = \"apache\"\n",
-        "[[source]]\ntype = \"file\"\npaths = [\"/a\"]\nenvelope = \"cri\"\n",
+        "[[source]]\ntype = \"file\"\npaths = [\"/a\"]\nenvelope = \"heroku\"\n",
         "[[source]]\ntype = \"file\"\npaths = [\"/a\"]\ntimezone = \"Mars/Olympus\"\n",
         "[[source]]\ntype = \"file\"\npaths = [\"/a\"]\nfields = { \"meta.x\" = \"y\" }\n",
         "[[source]]\ntype = \"file\"\npaths = [\"/a\"]\nfields = { \"duration_ms\" = \"y\" }\n",

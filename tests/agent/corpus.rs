@@ -38,11 +38,11 @@ fn events(format: &str, log: &[u8]) -> String {
     let mut source = Source::new(SourceType::Stdin);
     source.format = FormatName(Format::from_name(format).unwrap_or(Format::Auto));
     source.envelope = EnvelopeName(Envelope::from_name(format).unwrap_or_default());
-    let mut pass = Pass::new(&source, &Template::field("service.name"), Arc::default(), Spares::default());
+    let mut pass = Pass::new(&source, &Template::parse("one").unwrap(), Arc::default(), Spares::default());
     let mut facts =
         StreamFacts { constants: Constants::default(), tells_offset: false, date: None, prefer: None };
     let now = timestamp::rfc3339(b"2026-11-21T23:00:00Z").unwrap();
-    let mut buffer = LineBuffer::new(1 << 20);
+    let mut buffer = LineBuffer::framed(pass.framing(), 1 << 20);
     let mut rest = log;
     let mut out = Vec::new();
     while !rest.is_empty() {

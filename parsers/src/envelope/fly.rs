@@ -1,115 +1,96 @@
-//! The text that `fly logs` prints (flyctl, internal/render/logs.go):
+//! Fly's logs: the text and the JSON that `fly logs` prints, and the JSON of the log stream (NATS).
 //!
-//! ```text
-//! 2026-05-11T14:58:44Z app[4d895d5ec41638] iad [info]14:58:44.102 [info] Sent 200 in 15ms
-//! ```
-//!
-//! Each part is coloured even into a pipe; codes are taken off first, everywhere. There is no blank between the
-//! level and the message: one there belongs to the message. The time has whole seconds. The level says little
-//! (an app's lines are all `info`), so it counts only when the line inside has none.
+//! All three tell the time, who spoke (the provider: `app`, `proxy`, `runner` …), which machine, where, and a level.
+//! That level says little of an app (its lines are all `info`), so it counts only when the line inside has none. An
+//! `app` line is the app's own, in the app's own format, unless the machine's init, kernel or monitor wrote it; all
+//! others are plain text. A line whose first byte is `{` is JSON. Colour codes are taken off everywhere.
 
-use nom::{
-    IResult, Parser,
-    bytes::complete::{tag, take_till, take_till1, take_while, take_while_m_n},
-    combinator::{map_opt, opt},
-    sequence::{delimited, terminated},
-};
+mod json;
+mod platform;
+mod proxy;
+mod text;
 
 use super::Inner;
 use crate::{
-    ParseError, ansi,
-    record::{Level, Record, Scratch, Time, TimeSource},
-    timestamp::{self, Timestamp},
+    Context, ParseError,
+    record::{Level, Record, Scratch, Time, TimeSource, Value},
+    timestamp::Timestamp,
 };
 
-struct Prefix<'a> {
-    at: Timestamp,
+/// What an entry tells beside its message. What is empty or zero is not there.
+#[derive(Debug, Default)]
+struct Entry<'a> {
     provider: &'a [u8],
-    instance: Option<&'a [u8]>,
+    instance: &'a [u8],
     region: &'a [u8],
     level: &'a [u8],
+    app: &'a [u8],
+    host: &'a [u8],
+    error_code: i64,
+    error_message: &'a [u8],
+    method: &'a [u8],
+    version: &'a [u8],
+    url: &'a [u8],
+    request_id: &'a [u8],
+    status: i64,
 }
 
-/// Sets what the prefix tells and answers the message.
+/// Sets what the entry tells and answers the message.
 pub(super) fn open<'a>(
     line: &'a [u8],
+    context: &Context<'_>,
     scratch: &'a Scratch,
     record: &mut Record<'a>,
 ) -> Result<Inner<'a>, ParseError> {
-    let text = ansi::strip(line, scratch);
-    let (message, prefix) = prefix(text).map_err(|_| ParseError("no fly logs prefix"))?;
-    record.time = Some(Time { at: prefix.at, source: TimeSource::Envelope });
-    record.set_text("fly.provider", prefix.provider);
-    record.set_text("fly.app.instance", prefix.instance.unwrap_or_default());
-    record.set_text("fly.region", prefix.region);
-    record.set_text("cloud.region", prefix.region);
-    record.level = Level::of(prefix.level);
-    Ok(Inner { line: message, by_platform: !matches!(prefix.provider, b"app" | b"") })
+    if line.trim_ascii_start().starts_with(b"{") {
+        json::open(line, context, scratch, record)
+    } else {
+        text::open(line, scratch, record)
+    }
 }
 
-fn prefix(input: &[u8]) -> IResult<&[u8], Prefix<'_>> {
-    let (rest, at) =
-        terminated(map_opt(take_till1(|byte| byte == b' '), timestamp::rfc3339), tag(" ")).parse(input)?;
-    let (rest, who) = take_while(|byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit())(rest)?;
-    let instance = take_till1(|byte| byte == b']' || byte == b' ');
-    let (rest, instance) = opt(delimited(tag("["), instance, tag("]"))).parse(rest)?;
-    // A machine id stands alone where the provider is not known; no provider has a digit in its name.
-    let (provider, instance) = match instance {
-        None if who.iter().any(u8::is_ascii_digit) => (&b""[..], Some(who)),
-        instance => (who, instance),
-    };
-    let region = take_while_m_n(3, 3, |byte: u8| byte.is_ascii_lowercase());
-    let (rest, region) = delimited(tag(" "), region, tag(" ")).parse(rest)?;
-    let (rest, level) =
-        delimited(tag("["), take_till(|byte| byte == b']' || byte == b' '), tag("]")).parse(rest)?;
-    Ok((rest, Prefix { at, provider, instance, region, level }))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::record::Value;
-
-    #[test]
-    fn coloured_and_plain_prefixes() {
-        let plain = "2026-05-11T14:58:42Z app[4d89] sin [info] INFO Starting";
-        let coloured = "\x1b[2m2026-05-11T14:58:42Z\x1b[0m app[4d89] \x1b[32msin\x1b[0m [\x1b[34minfo\x1b[0m] INFO Starting";
-        for line in [plain, coloured] {
-            let scratch = Scratch::new();
-            let mut record = Record::new();
-            let inner = Inner { line: b" INFO Starting", by_platform: false };
-            assert_eq!(open(line.as_bytes(), &scratch, &mut record), Ok(inner));
-            assert_eq!(record.get("fly.app.instance"), Some(Value::text("4d89")));
-            assert_eq!(record.get("cloud.region"), Some(Value::text("sin")));
-            assert_eq!(record.level, Level::of(b"info"));
-            assert_eq!(record.time.unwrap().source, TimeSource::Envelope);
-        }
+impl<'a> Entry<'a> {
+    /// Sets the fields and answers the message, or the error's if there is no other.
+    fn close(&self, at: Timestamp, message: &'a [u8], record: &mut Record<'a>) -> Inner<'a> {
+        record.time = Some(Time { at, source: TimeSource::Envelope });
+        record.level = Level::of(self.level);
+        record.set_text("fly.provider", self.provider);
+        record.set_text("fly.app.instance", self.instance);
+        record.set_text("fly.region", self.region);
+        record.set_text("cloud.region", self.region);
+        record.set_text("fly.app.name", self.app);
+        record.set_text("service.name", self.app);
+        record.set_text("fly.host", self.host);
+        let line = if message.is_empty() { self.error_message } else { message };
+        let by_platform = if matches!(self.provider, b"app" | b"") {
+            let said = platform::said(line);
+            record.level = said.and_then(Level::of).or(record.level);
+            said.is_some()
+        } else {
+            self.set_request(record);
+            if self.provider == b"proxy" {
+                proxy::set(line, record);
+            }
+            true
+        };
+        Inner { line, by_platform, partial: false }
     }
 
-    #[test]
-    fn the_provider_or_the_machine_may_be_missing() {
-        for (who, provider, instance) in
-            [("app", Some("app"), None), ("4d895d5ec41638", None, Some("4d895d5ec41638")), ("", None, None)]
-        {
-            let line = format!("2026-05-11T14:58:42Z {who} sin [info]x");
-            let scratch = Scratch::new();
-            let mut record = Record::new();
-            let inner = open(line.as_bytes(), &scratch, &mut record).unwrap();
-            assert_eq!((inner.line, inner.by_platform), (&b"x"[..], false));
-            assert_eq!(record.get("fly.provider"), provider.map(Value::text));
-            assert_eq!(record.get("fly.app.instance"), instance.map(Value::text));
+    /// The request that a message of the proxy is about.
+    fn set_request(&self, record: &mut Record<'a>) {
+        if self.error_code != 0 {
+            record.set("error.code", Value::Int(self.error_code));
         }
-    }
-
-    #[test]
-    fn a_line_without_a_prefix_is_refused() {
-        let scratch = Scratch::new();
-        for line in
-            ["", "    (app 1.0) lib/a.ex:1", "2026-05-11T14:58:42Z app[4d89] sin", "14:58:42 app sin [info]x"]
-        {
-            let mut record = Record::new();
-            assert!(open(line.as_bytes(), &scratch, &mut record).is_err(), "{line}");
-            assert!(record.fields().is_empty());
+        record.set_text("error.message", self.error_message);
+        record.set_text("http.request.method", self.method);
+        let version = self.version.strip_prefix(b"HTTP/").unwrap_or(self.version);
+        let version = if matches!(version, b"2.0" | b"3.0") { &version[..1] } else { version };
+        record.set_text("network.protocol.version", version);
+        record.set_text("url.full", self.url);
+        record.set_text("request_id", self.request_id);
+        if self.status != 0 {
+            record.set("http.response.status_code", Value::Int(self.status));
+            record.error |= self.status >= 500;
         }
     }
 }

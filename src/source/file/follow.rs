@@ -11,7 +11,12 @@ use std::{
 
 use super::discover::Identity;
 use crate::{
-    ack::StreamId, checkpoint::FileKey, clock, encode::Constants, frame::LineBuffer, pass::StreamFacts,
+    ack::StreamId,
+    checkpoint::FileKey,
+    clock,
+    encode::Constants,
+    frame::{LineBuffer, Skipped},
+    pass::StreamFacts,
 };
 
 /// What has become of a file's name.
@@ -45,8 +50,8 @@ pub struct Followed {
     pub stream: StreamId,
     /// The start of the first line not yet taken.
     pub position: u64,
-    /// Bytes read past inside a line over the cap.
-    pub skipped: u64,
+    /// What was read past inside a line over the cap.
+    pub skipped: Skipped,
     /// Whether all that there was has been read.
     pub at_end: bool,
     /// Whether its name still leads here.
@@ -100,7 +105,7 @@ impl Followed {
             key,
             stream,
             position,
-            skipped: 0,
+            skipped: Skipped::default(),
             at_end: false,
             name,
             predecessor: None,
@@ -113,7 +118,7 @@ impl Followed {
     pub fn begin_anew(&mut self, stream: StreamId, fields: &[(String, String)]) {
         self.key.generation += 1;
         self.stream = stream;
-        (self.position, self.skipped, self.at_end) = (0, 0, false);
+        (self.position, self.skipped, self.at_end) = (0, Skipped::default(), false);
         self.facts.constants = constants(&self.path, self.key, fields);
     }
 

@@ -1,0 +1,80 @@
+//! Fields that the input names: which names are the input's to set, and what becomes of the others.
+//!
+//! Takes a name and a value, sets the field under that name, or as `field.<name>` where the name is ours: `meta.*`
+//! and `log.*`, what configuration or the envelope set, what events have from elsewhere, and a contract name with
+//! a value of another type. A contract name is never set to empty text.
+
+use crate::{
+    Context,
+    names::{self, Type},
+    record::{Record, Scratch, Value},
+};
+
+/// How many fields a line may have of its own (Honeycomb takes 2,000 an event).
+pub(crate) const FIELDS_MAX: usize = 1_900;
+
+/// Sets the field. `first` is how many fields the envelope had set before.
+pub(crate) fn set<'a>(
+    name: &'a [u8],
+    value: Value<'a>,
+    first: usize,
+    context: &Context<'_>,
+    scratch: &'a Scratch,
+    record: &mut Record<'a>,
+) {
+    let envelope = record.fields()[..first].iter().any(|field| field.key.bytes() == name);
+    let config = context.reserved.iter().any(|reserved| reserved.as_bytes() == name);
+    let taken = envelope || config || is_filled_otherwise(name) || names::is_reserved(name);
+    match contract(name, value).filter(|_| !taken) {
+        Some(Value::Text(b"")) if names::type_of(name).is_some() => {}
+        Some(value) => record.set_free(name, value),
+        None => record.set_free(scratch.concat(&[b"field.", name]), value),
+    }
+}
+
+/// Names that events have from elsewhere; and a name has to be one.
+fn is_filled_otherwise(name: &[u8]) -> bool {
+    matches!(name, b"" | b"body" | b"error" | b"severity" | b"severity_text")
+}
+
+/// The value under a contract name, if it has the contract's type; any value under a free name.
+pub(crate) fn contract<'a>(name: &[u8], value: Value<'a>) -> Option<Value<'a>> {
+    match (names::type_of(name), value) {
+        (None, _) | (Some(Type::String), Value::Text(_)) | (Some(Type::Int), Value::Int(_)) => Some(value),
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a measure above 2^53 has lost its last digits anyway"
+        )]
+        (Some(Type::Float), Value::Int(whole)) => Some(Value::Float(whole as f64)),
+        (Some(Type::Float), Value::Number(_)) => Some(value),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_ours_are_not_the_inputs_to_set() {
+        let scratch = Scratch::new();
+        let reserved = ["service.name".to_owned()];
+        let context = Context { reserved: &reserved, ..Context::default() };
+        let mut record = Record::new();
+        record.set("fly.region", Value::text("sin"));
+        for (name, value) in [
+            ("meta.x", Value::Int(1)),
+            ("service.name", Value::text("x")),
+            ("fly.region", Value::text("x")),
+            ("body", Value::text("x")),
+            ("process.pid", Value::text("1")),
+        ] {
+            set(name.as_bytes(), value, 1, &context, &scratch, &mut record);
+            assert_eq!(record.get(&format!("field.{name}")), Some(value));
+        }
+        set(b"duration_ms", Value::Int(7), 1, &context, &scratch, &mut record);
+        set(b"host.name", Value::text(""), 1, &context, &scratch, &mut record);
+        assert_eq!(record.get("duration_ms"), Some(Value::Float(7.0)));
+        assert_eq!(record.get("host.name"), None);
+    }
+}

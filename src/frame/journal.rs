@@ -1,0 +1,85 @@
+//! The entries of the journal's export format (systemd, `docs/JOURNAL_EXPORT_FORMATS.md`).
+//!
+//! An entry is fields up to a blank line. A field is a line `NAME=value`; or `NAME` alone on its line, the value's
+//! length in eight bytes (little-endian), the value, which may hold newlines, and a newline. A line that is neither
+//! is passed over. A line that begins with `{` where an entry should begin is an entry in JSON.
+
+use super::{Found, Inside, Search, lines};
+
+/// systemd's own limits, for a name (`journal_field_valid`) and for a value (`DATA_SIZE_MAX`).
+const NAME_BYTES_MAX: usize = 64;
+const VALUE_BYTES_MAX: u64 = 768 * 1024 * 1024;
+
+/// What a field turns out to be.
+enum Field {
+    /// It ends with its line; so much of it has been seen.
+    Text(usize),
+    /// After so many bytes come so many that may be anything.
+    Binary(usize, u64),
+    /// It is the blank line after the last one.
+    None,
+    /// What was read ends first.
+    Unknown,
+}
+
+/// The entry that `held` begins with.
+pub(super) fn find(held: &[u8], search: &mut Search) -> Option<Found> {
+    loop {
+        let rest = &held[search.at..];
+        match search.inside {
+            Inside::Start if rest.starts_with(b"{") => return lines::find_among_others(held, search),
+            Inside::Line => return lines::find(held, search),
+            Inside::Counted(left) => {
+                let seen = rest.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+                search.at += seen;
+                match left - seen as u64 {
+                    0 => search.inside = Inside::Field,
+                    left => {
+                        search.inside = Inside::Counted(left);
+                        return None;
+                    }
+                }
+            }
+            Inside::Text => match memchr::memchr(b'\n', rest) {
+                Some(newline) => *search = Search { at: search.at + newline + 1, inside: Inside::Field },
+                None => {
+                    search.at = held.len();
+                    return None;
+                }
+            },
+            Inside::Start | Inside::Field | Inside::Object(_) => match field(rest) {
+                Field::Text(len) => *search = Search { at: search.at + len, inside: Inside::Text },
+                Field::Binary(len, left) => {
+                    *search = Search { at: search.at + len, inside: Inside::Counted(left) };
+                }
+                Field::None => {
+                    let fields = &held[..search.at];
+                    let text = fields.strip_suffix(b"\n").unwrap_or(fields).len();
+                    return Some(Found { text: 0..text, end: search.at + 1 });
+                }
+                Field::Unknown => return None,
+            },
+        }
+    }
+}
+
+/// The field that `text` begins with.
+fn field(text: &[u8]) -> Field {
+    let start = &text[..text.len().min(NAME_BYTES_MAX + 1)];
+    match start.iter().position(|byte| matches!(byte, b'=' | b'\n')) {
+        None if start.len() <= NAME_BYTES_MAX => Field::Unknown,
+        None => Field::Text(start.len()),
+        Some(0) if text[0] == b'\n' => Field::None,
+        Some(end) if text[end] == b'=' || !is_name(&text[..end]) => Field::Text(end),
+        Some(end) => match text[end + 1..].first_chunk::<8>().map(|len| u64::from_le_bytes(*len)) {
+            None => Field::Unknown,
+            Some(len) if len > VALUE_BYTES_MAX => Field::Text(end),
+            // The newline after the value is counted with it.
+            Some(len) => Field::Binary(end + 9, len + 1),
+        },
+    }
+}
+
+fn is_name(name: &[u8]) -> bool {
+    name.iter().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || *byte == b'_')
+}

@@ -1,0 +1,66 @@
+//! Octet counting (RFC 6587, 3.4.1): a message's length in bytes, a blank, the message.
+//!
+//! The length includes a newline at the message's end if there is one; it is no part of the record. What begins with
+//! no such length is a line, so that a stream that lost its count is in step again after the next newline.
+
+use super::{Found, Inside, Search, lines};
+
+/// A longer number counts no message.
+const DIGITS_MAX: usize = 7;
+
+/// What a record begins with.
+enum Count {
+    /// So many bytes after so many of the count and its blank.
+    Of(u64, usize),
+    None,
+    /// What was read ends first.
+    Unknown,
+}
+
+/// The message, or else the line, that `held` begins with.
+pub(super) fn find(held: &[u8], search: &mut Search) -> Option<Found> {
+    if search.inside == Inside::Start {
+        match count(held) {
+            Count::Of(left, len) => *search = Search { at: len, inside: Inside::Counted(left) },
+            Count::None => search.inside = Inside::Line,
+            Count::Unknown => return None,
+        }
+    }
+    let Inside::Counted(left) = search.inside else { return lines::find(held, search) };
+    let end = usize::try_from(left).ok().and_then(|left| search.at.checked_add(left));
+    match end.filter(|end| *end <= held.len()) {
+        Some(end) => {
+            let start = held.len() - without_count(held).len();
+            let text = &held[start..end];
+            let text = text.strip_suffix(b"\n").map_or(text, |line| line.strip_suffix(b"\r").unwrap_or(line));
+            Some(Found { text: start..start + text.len(), end })
+        }
+        None => {
+            let left = left - (held.len() - search.at) as u64;
+            *search = Search { at: held.len(), inside: Inside::Counted(left) };
+            None
+        }
+    }
+}
+
+/// What follows the count, if there is one.
+pub(super) fn without_count(held: &[u8]) -> &[u8] {
+    match count(held) {
+        Count::Of(_, len) => &held[len..],
+        Count::None | Count::Unknown => held,
+    }
+}
+
+fn count(held: &[u8]) -> Count {
+    let start = &held[..held.len().min(DIGITS_MAX + 1)];
+    let digits = start.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    match start.get(digits) {
+        _ if start.first() == Some(&b'0') => Count::None,
+        None if digits <= DIGITS_MAX => Count::Unknown,
+        Some(b' ') if digits > 0 => {
+            let value = start[..digits].iter().fold(0, |value, digit| value * 10 + u64::from(digit - b'0'));
+            Count::Of(value, digits + 1)
+        }
+        _ => Count::None,
+    }
+}
