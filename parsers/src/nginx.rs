@@ -9,6 +9,8 @@ pub(crate) mod error;
 mod fields;
 pub(crate) mod log_format;
 pub(crate) mod request;
+mod search;
+mod straight;
 mod upstream;
 mod variable;
 

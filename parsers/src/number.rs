@@ -25,9 +25,13 @@ pub(crate) fn whole(digits: &[u8]) -> Option<i64> {
 
 /// Seconds with a fraction → milliseconds, without the rounding that a float's multiplication would bring.
 pub(crate) fn seconds_to_ms(text: &[u8]) -> Option<f64> {
-    let (seconds, fraction) = match text.iter().position(|byte| *byte == b'.') {
-        Some(point) => (&text[..point], &text[point + 1..]),
-        None => (text, &b"0"[..]),
+    let (seconds, fraction) = match text {
+        // As nginx prints them.
+        [seconds @ .., b'.', _, _, _] => (seconds, &text[seconds.len() + 1..]),
+        _ => match text.iter().position(|byte| *byte == b'.') {
+            Some(point) => (&text[..point], &text[point + 1..]),
+            None => (text, &b"0"[..]),
+        },
     };
     let thousandths = fraction.len().min(3);
     let (ms_digits, finer) = fraction.split_at(thousandths);

@@ -12,52 +12,112 @@ const HEX_LEN_MIN: usize = 16;
 /// Letters and digits in one segment this long are an id, not a name.
 const TOKEN_LEN_MIN: usize = 20;
 
-/// Sets `url.shape`, and `name` to the method and the shape.
-pub(crate) fn set<'a>(method: &'a [u8], path: &'a [u8], scratch: &'a Scratch, record: &mut Record<'a>) {
+/// Sets `url.shape`, and `name` to the method and the shape. `side_by_side` is method and path with a blank between
+/// them, where the line has them so: mostly that is the name already.
+pub(crate) fn set<'a>(
+    method: &'a [u8],
+    path: &'a [u8],
+    side_by_side: Option<&'a [u8]>,
+    scratch: &'a Scratch,
+    record: &mut Record<'a>,
+) {
     let shape = of(path, scratch);
     record.set_text("url.shape", shape);
-    record.set("name", Value::Text(scratch.concat(&[method, b" ", shape])));
+    let name = match side_by_side {
+        Some(name) if std::ptr::eq(shape, path) => name,
+        _ => scratch.concat(&[method, b" ", shape]),
+    };
+    record.set("name", Value::Text(name));
 }
 
 /// The shape of a path.
 pub(crate) fn of<'a>(path: &'a [u8], scratch: &'a Scratch) -> &'a [u8] {
-    let slashes = path.iter().filter(|byte| **byte == b'/').count();
-    if slashes <= SEGMENTS_MAX && !path.split(|byte| *byte == b'/').any(is_id) {
-        return path;
-    }
-    // `:id` is no longer than what it stands for, but for numbers of one or two digits.
-    scratch.fill(path.len() + 2 * slashes.min(SEGMENTS_MAX) + 2, |out| {
-        let mut written = 0;
+    let mut segments = Segments { path, at: 0, index: 0 };
+    let Some(first) = segments.find(|segment| segment.changes()) else { return path };
+    // Every segment from here on may be a number of one digit, which `:id` is longer than.
+    scratch.fill(path.len() + 2 * SEGMENTS_MAX + 2, |out| {
+        let mut written = first.start;
+        out[..written].copy_from_slice(&path[..written]);
         let mut write = |text: &[u8]| {
             out[written..written + text.len()].copy_from_slice(text);
             written += text.len();
         };
-        for (index, segment) in path.split(|byte| *byte == b'/').enumerate() {
-            if index > 0 {
+        for segment in std::iter::once(first).chain(segments) {
+            if segment.index > first.index {
                 write(b"/");
             }
-            if index > SEGMENTS_MAX {
+            if segment.index > SEGMENTS_MAX {
                 write(b"*");
                 break;
             }
-            write(if is_id(segment) { b":id" } else { segment });
+            write(if segment.is_id() { b":id" } else { segment.text });
         }
         written
     })
 }
 
-/// Whether a segment names one thing of many.
-fn is_id(segment: &[u8]) -> bool {
-    // Every kind has a digit, and most segments have none.
-    if !segment.iter().any(u8::is_ascii_digit) {
+/// What stands between two slashes.
+#[derive(Clone, Copy)]
+struct Segment<'a> {
+    text: &'a [u8],
+    /// Where it begins in the path.
+    start: usize,
+    index: usize,
+    digits: usize,
+}
+
+/// The segments of a path, looked at byte by byte but once.
+struct Segments<'a> {
+    path: &'a [u8],
+    at: usize,
+    index: usize,
+}
+
+impl<'a> Iterator for Segments<'a> {
+    type Item = Segment<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Segment<'a>> {
+        let rest = self.path.get(self.at..)?;
+        let (mut len, mut digits) = (0, 0);
+        for byte in rest {
+            if *byte == b'/' {
+                break;
+            }
+            digits += usize::from(byte.is_ascii_digit());
+            len += 1;
+        }
+        let segment = Segment { text: &rest[..len], start: self.at, index: self.index, digits };
+        self.at += len + 1;
+        self.index += 1;
+        Some(segment)
+    }
+}
+
+impl Segment<'_> {
+    /// Whether the shape has something else in its place.
+    fn changes(&self) -> bool {
+        self.index > SEGMENTS_MAX || self.is_id()
+    }
+
+    /// Whether it names one thing of many.
+    #[inline]
+    fn is_id(&self) -> bool {
+        // Every kind has a digit, and most segments have none.
+        self.digits > 0 && (self.digits == self.text.len() || is_long_id(self.text))
+    }
+}
+
+/// Whether text with a digit in it is an id, though no number.
+fn is_long_id(segment: &[u8]) -> bool {
+    if segment.len() < HEX_LEN_MIN {
         return false;
     }
-    let number = segment.iter().all(u8::is_ascii_digit);
-    let hex = segment.len() >= HEX_LEN_MIN && segment.iter().all(u8::is_ascii_hexdigit);
+    let hex = segment.iter().all(u8::is_ascii_hexdigit);
     let token = segment.len() >= TOKEN_LEN_MIN
         && segment.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
         && looks_random(segment);
-    number || hex || token || is_uuid(segment)
+    hex || token || is_uuid(segment)
 }
 
 /// Words with a number between dashes are a title; a token changes between letters and digits again and again.

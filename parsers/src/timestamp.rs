@@ -77,16 +77,29 @@ impl Civil {
 /// The Common Log Format's time as nginx prints it in `$time_local`: `21/Nov/2026:20:52:42 +0000`.
 #[must_use]
 pub fn clf(text: &[u8]) -> Option<Timestamp> {
-    let [date @ .., b' ', s, h1, h2, m1, m2] = text else { return None };
-    let [d1, d2, b'/', n1, n2, n3, b'/', y1, y2, y3, y4, b':', time @ ..] = date else { return None };
-    let month =
-        1 + [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"]
-            .iter()
-            .position(|name| **name == [*n1, *n2, *n3])?;
-    let days =
-        days_from_civil(digits(&[*y1, *y2, *y3, *y4])?, i64::try_from(month).ok()?, digits(&[*d1, *d2])?)?;
-    let civil = Civil { days, second: hms(time)?, ns: 0 };
-    civil.at_offset(offset(*s, digits(&[*h1, *h2])?, digits(&[*m1, *m2])?)?)
+    let text: &[u8; 26] = text.try_into().ok()?;
+    let [d1, d2, b'/', n1, n2, n3, b'/', y1, y2, y3, y4, b':', time @ .., b' ', s, h1, h2, m1, m2] = *text
+    else {
+        return None;
+    };
+    let month = match &[n1, n2, n3] {
+        b"Jan" => 1,
+        b"Feb" => 2,
+        b"Mar" => 3,
+        b"Apr" => 4,
+        b"May" => 5,
+        b"Jun" => 6,
+        b"Jul" => 7,
+        b"Aug" => 8,
+        b"Sep" => 9,
+        b"Oct" => 10,
+        b"Nov" => 11,
+        b"Dec" => 12,
+        _ => return None,
+    };
+    let days = days_from_civil(digits([y1, y2, y3, y4])?, month, digits([d1, d2])?)?;
+    let civil = Civil { days, second: hms(&time)?, ns: 0 };
+    civil.at_offset(offset(s, digits([h1, h2])?, digits([m1, m2])?)?)
 }
 
 /// RFC 3339 of any precision; a blank or `T` after the date, `Z`, `+hh:mm` or `+hhmm` at the end.
@@ -99,7 +112,7 @@ pub fn rfc3339(text: &[u8]) -> Option<Timestamp> {
     let offset_s = match rest {
         [b'Z' | b'z'] => 0,
         [s, h1, h2, b':', m1, m2] | [s, h1, h2, m1, m2] => {
-            offset(*s, digits(&[*h1, *h2])?, digits(&[*m1, *m2])?)?
+            offset(*s, digits([*h1, *h2])?, digits([*m1, *m2])?)?
         }
         _ => return None,
     };
@@ -176,14 +189,14 @@ pub fn epoch(text: &[u8]) -> Option<Timestamp> {
 
 fn date(text: &[u8]) -> Option<(i64, &[u8])> {
     let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, rest @ ..] = text else { return None };
-    let days = days_from_civil(digits(&[*y1, *y2, *y3, *y4])?, digits(&[*m1, *m2])?, digits(&[*d1, *d2])?)?;
+    let days = days_from_civil(digits([*y1, *y2, *y3, *y4])?, digits([*m1, *m2])?, digits([*d1, *d2])?)?;
     Some((days, rest))
 }
 
 /// `20:52:42` → the second of the day.
 fn hms(text: &[u8]) -> Option<i64> {
     let [h1, h2, b':', m1, m2, b':', s1, s2] = text else { return None };
-    let (hour, minute, second) = (digits(&[*h1, *h2])?, digits(&[*m1, *m2])?, digits(&[*s1, *s2])?);
+    let (hour, minute, second) = (digits([*h1, *h2])?, digits([*m1, *m2])?, digits([*s1, *s2])?);
     (hour < 24 && minute < 60 && second < 61).then_some(hour * 3600 + minute * 60 + second.min(59))
 }
 
@@ -212,11 +225,14 @@ fn offset(sign: u8, hours: i64, minutes: i64) -> Option<i64> {
     }
 }
 
-fn digits(text: &[u8]) -> Option<i64> {
-    text.iter().try_fold(0, |value, byte| {
+fn digits<const N: usize>(text: [u8; N]) -> Option<i64> {
+    let (mut value, mut sound) = (0, true);
+    for byte in text {
         let digit = byte.wrapping_sub(b'0');
-        (digit < 10).then(|| value * 10 + i64::from(digit))
-    })
+        sound &= digit < 10;
+        value = value * 10 + i64::from(digit);
+    }
+    sound.then_some(value)
 }
 
 fn write_digits(out: &mut [u8], mut value: i64) {

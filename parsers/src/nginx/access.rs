@@ -1,26 +1,15 @@
 //! Access lines of any `log_format`.
 //!
-//! Takes a compiled format and a line, finds each variable's text, and has [`super::fields`] set what it means.
-//! A value ends at the next occurrence of the literal after it at which all that follows fits, too; a value that
-//! its variable can't have is not tried. So unquoted values with blanks, brackets or fake fields in them
-//! (`$remote_user`, `$req_id`) are told as nginx meant them.
-//!
-//! Invariant: the work on one line is bounded, whatever the format and the line.
+//! Takes compiled formats and a line, and appends the fields of the first format that fits: [`super::straight`] reads an
+//! ordinary line, [`super::search`] finds the values in any other, [`super::fields`] sets what they mean.
 
-use memchr::{memchr, memmem};
+use memchr::memchr;
 
-use super::{
-    fields,
-    log_format::{Escape, LogFormat, Part},
-    upstream::List,
-};
+use super::{fields::Fields, log_format::LogFormat, search, straight};
 use crate::{
     ParseError,
     record::{Record, Scratch},
 };
-
-/// How many ends of values are tried before a line counts as not of this format.
-const TRIES_MAX: usize = 10_000;
 
 /// ingress-nginx's `upstreaminfo` (`internal/ingress/controller/config/config.go`): the present one, and the one
 /// without the alternative upstream.
@@ -49,7 +38,7 @@ pub(crate) const NGINX: [&str; 6] = [
 /// once more in brackets. Its present format would fit, too: a user may be called anything.
 pub(crate) fn tells_address_twice(line: &[u8]) -> bool {
     let address = |byte: &u8| byte.is_ascii_hexdigit() || matches!(byte, b'.' | b':');
-    let bracketed = find_literal(line, b" - ").and_then(|dash| line[dash + 3..].strip_prefix(b"["));
+    let bracketed = memchr(b' ', line).and_then(|blank| line[blank..].strip_prefix(b" - ["));
     bracketed.is_some_and(|text| {
         let len = text.iter().take_while(|byte| address(byte)).count();
         len > 0 && text[len..].starts_with(b"] - ")
@@ -63,156 +52,27 @@ pub(crate) fn parse<'a>(
     scratch: &'a Scratch,
     record: &mut Record<'a>,
 ) -> Result<(), ParseError> {
+    let escaped = memchr(b'\\', line).is_some();
     for format in formats {
+        let escape = if escaped { format.escape } else { format.escape.without_escapes() };
+        let mark = record.mark();
+        if straight::read(format, escape, line, scratch, record).is_some() {
+            return Ok(());
+        }
+        record.rewind(mark);
         let places = scratch.places(format.parts.len());
-        if find(format, line, places).is_some() {
-            let escape =
-                if memchr(b'\\', line).is_some() { format.escape } else { format.escape.without_escapes() };
-            return fields::set(format, escape, line, places, scratch, record);
+        if search::find(format, line, places).is_some() {
+            let mut fields = Fields::new(escape, scratch, record);
+            for (part, (start, end)) in format.parts.iter().zip(places) {
+                if !fields.set(&part.variable, &line[*start..*end]) {
+                    return Err(ParseError("a time that does not exist"));
+                }
+            }
+            fields.finish(format);
+            return Ok(());
         }
     }
     Err(ParseError("not an access line of this format"))
-}
-
-/// Finds where each variable's value stands. Goes back to the last value that may end later when one does not fit.
-fn find(format: &LogFormat, line: &[u8], places: &mut [(usize, usize)]) -> Option<()> {
-    let mut index = 0;
-    let mut start = line.starts_with(&format.prefix).then_some(format.prefix.len())?;
-    let mut from = start;
-    let mut tries = 0;
-    // How many items the upstream lists have, and whether that is to be trusted.
-    let (mut attempts, mut trusted) = (None, true);
-    while let Some(part) = format.parts.get(index) {
-        let last = index + 1 == format.parts.len();
-        if from == start
-            && trusted
-            && let Some((end, count)) = plain_end(part, last, line, start, attempts)
-        {
-            attempts = count;
-            places[index] = (start, end);
-            start = end + part.literal.len();
-            from = start;
-            index += 1;
-            continue;
-        }
-        tries += 1;
-        if tries > TRIES_MAX {
-            return None;
-        }
-        match end(part, last, line, from).filter(|end| *end >= start) {
-            Some(end) if fits(format, index, &line[start..end], line, places) => {
-                trusted &= !part.variable.is_list();
-                places[index] = (start, end);
-                start = end + part.literal.len();
-                from = start;
-                index += 1;
-            }
-            Some(end) if !last && may_end_later(format.escape, part) => from = end + 1,
-            _ => {
-                trusted = false;
-                index = index.checked_sub(1)?;
-                start = places[index].0;
-                from = places[index].1 + 1;
-                if !may_end_later(format.escape, &format.parts[index]) {
-                    // It cannot be longer: one before it must be.
-                    from = line.len() + 1;
-                }
-            }
-        }
-    }
-    Some(())
-}
-
-/// Where a value ends that looks as its variable's values mostly do, if the literal follows there; and how many items
-/// the upstream lists have, as far as that is known then.
-#[inline]
-fn plain_end(
-    part: &Part,
-    last: bool,
-    line: &[u8],
-    start: usize,
-    attempts: Option<usize>,
-) -> Option<(usize, Option<usize>)> {
-    if last {
-        return None;
-    }
-    let rest = &line[start..];
-    let (len, attempts) = if part.variable.is_list() {
-        let (len, count) = List::plain(rest, attempts)?;
-        // One item is soon checked; several are, too, before they count as the variable's.
-        (part.variable.admits(&rest[..len], Some(count))).then_some((len, Some(count)))?
-    } else {
-        (part.variable.plain_len(rest)?, attempts)
-    };
-    rest[len..].starts_with(&part.literal).then_some((start + len, attempts))
-}
-
-/// The next place, not before `from`, at which a value can end.
-fn end(part: &Part, last: bool, line: &[u8], from: usize) -> Option<usize> {
-    let rest = line.get(from..)?;
-    match (part.literal.as_slice(), last) {
-        (literal, true) => {
-            Some(line.len() - line.strip_suffix(literal).map(|_| literal.len())?).filter(|end| *end >= from)
-        }
-        ([], false) => Some(from),
-        ([byte], false) => Some(from + find_byte(*byte, rest)?),
-        (literal, false) => Some(from + find_literal(rest, literal)?),
-    }
-}
-
-/// Most values are a few bytes long, which a loop is through with before a vector search has begun.
-#[inline]
-fn find_byte(byte: u8, text: &[u8]) -> Option<usize> {
-    const NEAR: usize = 16;
-    let near = &text[..text.len().min(NEAR)];
-    match near.iter().position(|other| *other == byte) {
-        None if text.len() > NEAR => memchr(byte, &text[NEAR..]).map(|at| NEAR + at),
-        found => found,
-    }
-}
-
-/// Literals are a few bytes that come soon: a search set up for long ones would cost more than it saves.
-fn find_literal(text: &[u8], literal: &[u8]) -> Option<usize> {
-    let mut at = 0;
-    for _ in 0..8 {
-        at += find_byte(literal[0], &text[at..])?;
-        if text[at..].starts_with(literal) {
-            return Some(at);
-        }
-        at += 1;
-    }
-    memmem::find(&text[at..], literal).map(|found| at + found)
-}
-
-fn fits(format: &LogFormat, index: usize, value: &[u8], line: &[u8], places: &[(usize, usize)]) -> bool {
-    let Part { variable, literal } = &format.parts[index];
-    if variable.is_free_text() {
-        // Before the first quote there is none.
-        let before_quote =
-            format.escape == Escape::Default && literal.first() == Some(&b'"') && index + 1 < places.len();
-        return (before_quote || format.escape.admits(value, literal)) && variable.admits(value, None);
-    }
-    let attempts = if variable.is_list() { attempts_before(format, index, line, places) } else { None };
-    variable.admits(value, attempts)
-}
-
-/// How many attempts the upstream list before this one has; `None` if there is none or nothing in it.
-fn attempts_before(
-    format: &LogFormat,
-    index: usize,
-    line: &[u8],
-    places: &[(usize, usize)],
-) -> Option<usize> {
-    let before = format.parts[..index].iter().rposition(|part| part.variable.is_list())?;
-    let (start, end) = places[before];
-    let list = &line[start..end];
-    (!list.is_empty()).then(|| List(list).len())
-}
-
-/// Whether a longer value is worth a try: not if the escape mode forbids what it would have to hold.
-fn may_end_later(escape: Escape, part: &Part) -> bool {
-    // With a quote after it, a value that went on would hold that quote.
-    !(escape == Escape::Default && part.literal.first() == Some(&b'"'))
 }
 
 #[cfg(test)]

@@ -128,7 +128,7 @@ fn set_tail<'a>(tail: &Tail<'a>, scratch: &'a Scratch, record: &mut Record<'a>) 
     }
     let told = request::set(tail.request, Escape::None, scratch, record);
     if let (Some(method), Some(path)) = (told.method, told.path) {
-        shape::set(method, path, scratch, record);
+        shape::set(method, path, told.side_by_side, scratch, record);
     }
     record.set_text("nginx.subrequest", tail.subrequest);
     record.set_text("nginx.upstream.addr", upstream_address(tail.upstream));

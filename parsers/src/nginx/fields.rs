@@ -1,6 +1,6 @@
 //! What the variables of an access line mean.
 //!
-//! Takes a line whose values have been found, sets the fields of the event. The request line has its parts set by
+//! Takes the variables' values one by one, sets the fields of the event. The request line has its parts set by
 //! [`super::request`], the upstream lists by [`super::upstream`].
 
 use super::{
@@ -10,16 +10,19 @@ use super::{
     variable::Variable,
 };
 use crate::{
-    ParseError,
     number::{seconds_to_ms, whole},
     record::{Record, Scratch, Time, TimeSource, Value},
     shape,
     timestamp::{self, Timestamp},
 };
 
-/// What several variables tell together.
-#[derive(Default)]
-struct Gathered<'a> {
+/// The fields of one line in the making; and what several of its variables tell together.
+pub(super) struct Fields<'p, 'a> {
+    escape: Escape,
+    scratch: &'a Scratch,
+    record: &'p mut Record<'a>,
+    /// How many fields the envelope had set before.
+    first: usize,
     told: Told<'a>,
     /// The request line, or what it would have been put together from.
     request: Option<&'a [u8]>,
@@ -29,157 +32,168 @@ struct Gathered<'a> {
     attempts: Attempts<'a>,
 }
 
-/// Sets the fields of a line whose values are escaped that way.
-pub(super) fn set<'a>(
-    format: &LogFormat,
-    escape: Escape,
-    line: &'a [u8],
-    places: &[(usize, usize)],
-    scratch: &'a Scratch,
-    record: &mut Record<'a>,
-) -> Result<(), ParseError> {
-    let first = record.fields().len();
-    let mut gathered = Gathered::default();
-    for (part, (start, end)) in format.parts.iter().zip(places) {
-        let value = &line[*start..*end];
-        set_variable(&part.variable, value, escape, &mut gathered, scratch, record)?;
+impl<'p, 'a> Fields<'p, 'a> {
+    /// For a line whose values are escaped that way.
+    pub(super) fn new(escape: Escape, scratch: &'a Scratch, record: &'p mut Record<'a>) -> Self {
+        let first = record.fields().len();
+        Self {
+            escape,
+            scratch,
+            record,
+            first,
+            told: Told::default(),
+            request: None,
+            uri: None,
+            protocol: None,
+            status: b"",
+            attempts: Attempts::default(),
+        }
     }
-    let Gathered { told, attempts, .. } = gathered;
-    attempts.set(escape, scratch, record);
-    set_body(&gathered, escape, scratch, record);
-    if let (Some(method), Some(path)) = (told.method, told.path) {
-        shape::set(method, path, scratch, record);
-    }
-    if format.overlaps {
-        record.keep_first(first);
-    }
-    Ok(())
-}
 
-fn set_variable<'a>(
-    variable: &Variable,
-    value: &'a [u8],
-    escape: Escape,
-    gathered: &mut Gathered<'a>,
-    scratch: &'a Scratch,
-    record: &mut Record<'a>,
-) -> Result<(), ParseError> {
-    match variable {
-        Variable::Text(name) | Variable::Address(name) => record.set_text(name, escape.text(value, scratch)),
-        Variable::Int(name) => {
-            if let Some(value) = whole(value) {
-                record.set(name, Value::Int(value));
+    /// A variable's value. Answers whether it exists: a time may not.
+    #[inline]
+    pub(super) fn set(&mut self, variable: &Variable, value: &'a [u8]) -> bool {
+        match variable {
+            Variable::Text(name) | Variable::Address(name) => self.record.set_text(name, self.text(value)),
+            Variable::Int(_) | Variable::Status => self.set_whole(variable, value, whole(value)),
+            Variable::RequestTime => self.set_ms(seconds_to_ms(value)),
+            Variable::ClaimedInt(name, otherwise) => match whole(value) {
+                Some(value) => self.record.set(name, Value::Int(value)),
+                None => self.record.set_text(otherwise, self.text(value)),
+            },
+            Variable::Header(name) | Variable::Other(name) => {
+                let value = self.text(value);
+                if !value.is_empty() {
+                    self.record.set_free(self.scratch.copy(name.as_bytes()), Value::Text(value));
+                }
+            }
+            Variable::TimeLocal => return self.set_time(timestamp::clf(value)),
+            Variable::TimeIso8601 => return self.set_time(timestamp::rfc3339(value)),
+            Variable::Msec => {
+                self.record.time = None;
+                return self.set_time(timestamp::epoch(value));
+            }
+            Variable::Request => {
+                self.request = Some(value);
+                self.told = request::set(value, self.escape, self.scratch, self.record);
+            }
+            Variable::UpstreamAddr => self.attempts.addresses = Some(value),
+            Variable::UpstreamStatus => self.attempts.statuses = Some(value),
+            Variable::UpstreamTime => self.attempts.times = Some(value),
+            Variable::UpstreamLength => self.attempts.lengths = Some(value),
+            Variable::Method | Variable::RequestUri | Variable::Uri | Variable::Args | Variable::Protocol => {
+                self.set_request_part(variable, value);
             }
         }
-        Variable::ClaimedInt(name, otherwise) => match whole(value) {
-            Some(value) => record.set(name, Value::Int(value)),
-            None => record.set_text(otherwise, escape.text(value, scratch)),
-        },
-        Variable::Header(name) | Variable::Other(name) => {
-            let value = escape.text(value, scratch);
-            if !value.is_empty() {
-                record.set_free(scratch.copy(name.as_bytes()), Value::Text(value));
-            }
-        }
-        Variable::TimeLocal => set_time(timestamp::clf(value), TimeSource::Log, record)?,
-        Variable::TimeIso8601 => set_time(timestamp::rfc3339(value), TimeSource::Log, record)?,
-        Variable::Msec => {
-            record.time = None;
-            set_time(timestamp::epoch(value), TimeSource::Log, record)?;
-        }
-        Variable::Request => {
-            gathered.request = Some(value);
-            gathered.told = request::set(value, escape, scratch, record);
-        }
-        Variable::Status => {
-            gathered.status = value;
-            // 000 means that nothing was sent.
-            if let Some(status) = whole(value).filter(|status| *status > 0) {
-                record.set("http.response.status_code", Value::Int(status));
-                record.error |= status >= 500;
-            }
-        }
-        Variable::RequestTime => {
-            if let Some(ms) = seconds_to_ms(value) {
-                record.set("duration_ms", Value::Float(ms));
-            }
-        }
-        Variable::UpstreamAddr => gathered.attempts.addresses = Some(value),
-        Variable::UpstreamStatus => gathered.attempts.statuses = Some(value),
-        Variable::UpstreamTime => gathered.attempts.times = Some(value),
-        Variable::UpstreamLength => gathered.attempts.lengths = Some(value),
-        Variable::Method | Variable::RequestUri | Variable::Uri | Variable::Args | Variable::Protocol => {
-            set_request_part(variable, value, escape, gathered, scratch, record);
-        }
+        true
     }
-    Ok(())
-}
 
-/// The parts of a request that a format logs one by one.
-fn set_request_part<'a>(
-    variable: &Variable,
-    value: &'a [u8],
-    escape: Escape,
-    gathered: &mut Gathered<'a>,
-    scratch: &'a Scratch,
-    record: &mut Record<'a>,
-) {
-    let text = escape.text(value, scratch);
-    if text.is_empty() {
-        return;
+    /// The value of a variable that is a whole number, if it has one.
+    #[inline]
+    pub(super) fn set_whole(&mut self, variable: &Variable, written: &'a [u8], value: Option<i64>) {
+        match (variable, value) {
+            (Variable::Int(name), Some(value)) => self.record.set(name, Value::Int(value)),
+            (Variable::Status, value) => {
+                self.status = written;
+                // 000 means that nothing was sent.
+                if let Some(status) = value.filter(|status| *status > 0) {
+                    self.record.set("http.response.status_code", Value::Int(status));
+                    self.record.error |= status >= 500;
+                }
+            }
+            _ => {}
+        }
     }
-    match variable {
-        Variable::Method if request::is_method(text) => {
-            record.set("http.request.method", Value::Text(text));
-            gathered.told.method = gathered.told.method.or(Some(text));
+
+    /// The request's time, if there is one.
+    #[inline]
+    pub(super) fn set_ms(&mut self, ms: Option<f64>) {
+        if let Some(ms) = ms {
+            self.record.set("duration_ms", Value::Float(ms));
         }
-        Variable::RequestUri => {
-            let path = Target::of(value).set(escape, scratch, record);
-            gathered.told.path = gathered.told.path.or(path);
-            gathered.uri = gathered.uri.or(Some(text));
+    }
+
+    /// How many items the upstream lists have, if they were counted: 0 is no news.
+    pub(super) fn count_attempts(&mut self, count: usize) {
+        self.attempts.count = Some(count).filter(|count| *count > 0);
+    }
+
+    /// Completes the record after the last variable.
+    pub(super) fn finish(self, format: &LogFormat) {
+        self.attempts.set(self.escape, self.scratch, self.record);
+        let body = self.body();
+        self.record.set_text("body", body);
+        let Told { method, path, side_by_side } = self.told;
+        if let (Some(method), Some(path)) = (method, path) {
+            shape::set(method, path, side_by_side, self.scratch, self.record);
         }
-        Variable::Uri => {
-            record.set_text("url.path", text);
-            gathered.told.path = gathered.told.path.or(Some(text));
-            gathered.uri = gathered.uri.or(Some(text));
+        if format.overlaps {
+            self.record.keep_first(self.first);
         }
-        Variable::Args => record.set_text("url.query", text),
-        Variable::Protocol => {
-            gathered.protocol = Some(text);
-            if let Some(version) = request::protocol_version(text.trim_ascii_end()) {
-                record.set("network.protocol.version", Value::Text(version));
+    }
+
+    fn text(&self, value: &'a [u8]) -> &'a [u8] {
+        self.escape.text(value, self.scratch)
+    }
+
+    /// The parts of a request that a format logs one by one.
+    fn set_request_part(&mut self, variable: &Variable, value: &'a [u8]) {
+        let text = self.text(value);
+        if text.is_empty() {
+            return;
+        }
+        match variable {
+            Variable::Method if request::is_method(text) => {
+                self.record.set("http.request.method", Value::Text(text));
+                self.told.method = self.told.method.or(Some(text));
+            }
+            Variable::RequestUri => {
+                let path = Target::of(value).set(self.escape, self.scratch, self.record);
+                self.told.path = self.told.path.or(path);
+                self.uri = self.uri.or(Some(text));
+            }
+            Variable::Uri => {
+                self.record.set_text("url.path", text);
+                self.told.path = self.told.path.or(Some(text));
+                self.uri = self.uri.or(Some(text));
+            }
+            Variable::Args => self.record.set_text("url.query", text),
+            Variable::Protocol => {
+                self.protocol = Some(text);
+                if let Some(version) = request::protocol_version(text.trim_ascii_end()) {
+                    self.record.set("network.protocol.version", Value::Text(version));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The first time counts, unless a finer one follows.
+    fn set_time(&mut self, at: Option<Timestamp>) -> bool {
+        let Some(at) = at else { return false };
+        if self.record.time.is_none_or(|time| time.source == TimeSource::Envelope) {
+            self.record.time = Some(Time { at, source: TimeSource::Log });
+        }
+        true
+    }
+
+    /// `GET /path HTTP/1.1 200`, as far as the line tells it.
+    fn body(&self) -> &'a [u8] {
+        match self.request {
+            Some(request) => {
+                let request = self.text(request);
+                if request.is_empty() || self.status.is_empty() {
+                    self.scratch.concat(&[request, self.status])
+                } else {
+                    self.scratch.concat(&[request, b" ", self.status])
+                }
+            }
+            None => {
+                let [method, uri, protocol] =
+                    [self.told.method, self.uri, self.protocol].map(Option::unwrap_or_default);
+                let text = self.scratch.concat(&[method, b" ", uri, b" ", protocol, b" ", self.status]);
+                text.trim_ascii()
             }
         }
-        _ => {}
     }
-}
-
-/// The first time counts, unless a finer one follows.
-fn set_time(at: Option<Timestamp>, source: TimeSource, record: &mut Record<'_>) -> Result<(), ParseError> {
-    let at = at.ok_or(ParseError("a time that does not exist"))?;
-    if record.time.is_none_or(|time| time.source == TimeSource::Envelope) {
-        record.time = Some(Time { at, source });
-    }
-    Ok(())
-}
-
-/// `GET /path HTTP/1.1 200`, as far as the line tells it.
-fn set_body<'a>(gathered: &Gathered<'a>, escape: Escape, scratch: &'a Scratch, record: &mut Record<'a>) {
-    let body = match gathered.request {
-        Some(request) => {
-            let request = escape.text(request, scratch);
-            if request.is_empty() || gathered.status.is_empty() {
-                scratch.concat(&[request, gathered.status])
-            } else {
-                scratch.concat(&[request, b" ", gathered.status])
-            }
-        }
-        None => {
-            let [method, uri, protocol] =
-                [gathered.told.method, gathered.uri, gathered.protocol].map(Option::unwrap_or_default);
-            let text = scratch.concat(&[method, b" ", uri, b" ", protocol, b" ", gathered.status]);
-            text.trim_ascii()
-        }
-    };
-    record.set_text("body", body);
 }

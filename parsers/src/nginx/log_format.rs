@@ -4,7 +4,7 @@
 //! turn. nginx has no escape for a dollar, concatenates a directive's strings without a separator, and prints a
 //! value that is missing as `-` (escape=default) or as nothing (json, none).
 
-use super::{config, unescape, variable::Variable};
+use super::{config, straight::Form, unescape, variable::Variable};
 use crate::{json, record::Scratch};
 
 /// How values were escaped (`ngx_http_log_escape` and `ngx_escape_json`).
@@ -23,6 +23,7 @@ pub(crate) enum Escape {
 
 impl Escape {
     /// A value's text; empty when it is absent.
+    #[inline]
     pub(crate) fn text<'a>(self, raw: &'a [u8], scratch: &'a Scratch) -> &'a [u8] {
         if self.is_missing(raw) { b"" } else { self.resolve(raw, scratch) }
     }
@@ -41,7 +42,12 @@ impl Escape {
     }
 
     /// A value's text with its escapes resolved.
+    #[inline]
     pub(crate) fn resolve<'a>(self, raw: &'a [u8], scratch: &'a Scratch) -> &'a [u8] {
+        if self == Self::Clean { raw } else { self.unescape(raw, scratch) }
+    }
+
+    fn unescape<'a>(self, raw: &'a [u8], scratch: &'a Scratch) -> &'a [u8] {
         match self {
             Self::Default => unescape(raw, scratch),
             Self::Json if memchr::memchr(b'\\', raw).is_some() => json::unescape(raw, scratch),
@@ -68,7 +74,43 @@ impl Escape {
 pub(crate) struct Part {
     pub(crate) variable: Variable,
     /// What follows up to the next variable or the line's end; empty between adjacent variables.
-    pub(crate) literal: Vec<u8>,
+    pub(crate) literal: Literal,
+    /// How the value's end is told in an ordinary line.
+    pub(crate) form: Form,
+}
+
+/// A literal, ready to be compared: nearly all are shorter than a machine's word.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Literal {
+    text: Vec<u8>,
+    /// Its first eight bytes, and which bits of them count.
+    word: u64,
+    mask: u64,
+}
+
+impl Literal {
+    fn new(text: Vec<u8>) -> Self {
+        let mut word = [0; 8];
+        let mut mask = [0; 8];
+        for (at, byte) in text.iter().take(8).enumerate() {
+            (word[at], mask[at]) = (*byte, 0xFF);
+        }
+        Self { text, word: u64::from_le_bytes(word), mask: u64::from_le_bytes(mask) }
+    }
+
+    pub(crate) fn text(&self) -> &[u8] {
+        &self.text
+    }
+
+    /// Whether it stands at that place, which is not behind the text's end.
+    #[inline]
+    pub(crate) fn follows(&self, text: &[u8], at: usize) -> bool {
+        let text = &text[at..];
+        match text.first_chunk::<8>() {
+            Some(word) if self.text.len() <= 8 => u64::from_le_bytes(*word) & self.mask == self.word,
+            _ => text.starts_with(&self.text),
+        }
+    }
 }
 
 /// A compiled format.
@@ -138,11 +180,11 @@ impl LogFormat {
 
     fn compile(format: &str, escape: Escape) -> Result<Self, String> {
         let mut prefix = Vec::new();
-        let mut parts: Vec<Part> = Vec::new();
+        let mut pairs: Vec<(Variable, Vec<u8>)> = Vec::new();
         let mut rest = format;
         while let Some(dollar) = rest.find('$') {
             let literal = &rest.as_bytes()[..dollar];
-            parts.last_mut().map_or(&mut prefix, |part| &mut part.literal).extend_from_slice(literal);
+            pairs.last_mut().map_or(&mut prefix, |(_, after)| after).extend_from_slice(literal);
             let after = &rest[dollar + 1..];
             let (name, follows) = match after.strip_prefix('{') {
                 Some(braced) => braced.split_once('}').ok_or("`${` without `}`")?,
@@ -154,13 +196,19 @@ impl LogFormat {
             if name.is_empty() {
                 return Err("a `$` without a variable's name".to_owned());
             }
-            parts.push(Part { variable: Variable::of(name), literal: Vec::new() });
+            pairs.push((Variable::of(name), Vec::new()));
             rest = follows;
         }
-        let Some(last) = parts.last_mut() else {
+        let Some((_, last)) = pairs.last_mut() else {
             return Err("a log format needs at least one $variable".to_owned());
         };
-        last.literal.extend_from_slice(rest.as_bytes());
+        last.extend_from_slice(rest.as_bytes());
+        let form = |(at, (variable, literal)): (usize, &(Variable, Vec<u8>))| {
+            Form::of(variable, literal, pairs.get(at + 1).map(|(after, _)| after), escape)
+        };
+        let forms: Vec<Form> = pairs.iter().enumerate().map(form).collect();
+        let part = |((variable, literal), form)| Part { variable, literal: Literal::new(literal), form };
+        let parts: Vec<Part> = pairs.into_iter().zip(forms).map(part).collect();
         let overlaps = parts
             .iter()
             .enumerate()
@@ -174,7 +222,7 @@ mod tests {
     use super::*;
 
     fn literals(format: &LogFormat) -> Vec<&str> {
-        format.parts.iter().map(|part| std::str::from_utf8(&part.literal).unwrap()).collect()
+        format.parts.iter().map(|part| std::str::from_utf8(part.literal.text()).unwrap()).collect()
     }
 
     #[test]

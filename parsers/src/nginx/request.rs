@@ -17,6 +17,8 @@ use crate::{
 pub(crate) struct Told<'a> {
     pub(crate) method: Option<&'a [u8]>,
     pub(crate) path: Option<&'a [u8]>,
+    /// Both with a blank between them, where the line has them so.
+    pub(crate) side_by_side: Option<&'a [u8]>,
 }
 
 /// The parts of a request's target, as written; empty where it has none.
@@ -51,18 +53,18 @@ pub(crate) fn set<'a>(
     };
     let path = target.set(escape, scratch, record);
     record.set("network.protocol.version", Value::Text(canonical(version)));
-    Told { method: Some(method), path }
+    let plain = path.is_some_and(|path| target.scheme.is_empty() && path.len() == target.path.len());
+    let side_by_side = plain.then(|| &raw[..method.len() + 1 + target.path.len()]);
+    Told { method: Some(method), path, side_by_side }
 }
 
 /// `METHOD target HTTP/x` with single blanks → its three parts, the last one without `HTTP/`.
 fn split(raw: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
-    let method_end = raw.iter().position(|byte| *byte == b' ')?;
-    let target_end = raw.iter().rposition(|byte| *byte == b' ')?;
-    let method = &raw[..method_end];
-    let target = raw.get(method_end + 1..target_end)?;
-    let version = raw[target_end + 1..].strip_prefix(b"HTTP/")?;
-    let well_formed = is_method(method) && !target.is_empty() && is_version(version);
-    (well_formed && memchr(b' ', target).is_none()).then_some((method, target, version))
+    let method_end = raw.iter().position(|byte| !is_token(*byte)).filter(|len| *len > 0)?;
+    let rest = raw[method_end..].strip_prefix(b" ")?;
+    let target_end = memchr(b' ', rest).filter(|len| *len > 0)?;
+    let version = rest[target_end + 1..].strip_prefix(b"HTTP/")?;
+    is_version(version).then_some((&raw[..method_end], &rest[..target_end], version))
 }
 
 /// What can be told of `GET /x` (HTTP/0.9), of doubled or trailing blanks, of a target with blanks in it.
@@ -82,7 +84,7 @@ fn set_parts_of_odd_line<'a>(
     if let Some(version) = tokens.next_back().and_then(protocol_version) {
         record.set("network.protocol.version", Value::Text(version));
     }
-    Told { method: Some(method), path }
+    Told { method: Some(method), path, side_by_side: None }
 }
 
 impl<'a> Target<'a> {
@@ -168,8 +170,28 @@ fn is_version(text: &[u8]) -> bool {
 
 /// A method token (RFC 9110, 5.6.2).
 pub(crate) fn is_method(text: &[u8]) -> bool {
-    let token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+.^_`|~-".contains(byte);
-    !text.is_empty() && text.iter().all(token)
+    !text.is_empty() && text.iter().all(|byte| is_token(*byte))
+}
+
+const fn is_token(byte: u8) -> bool {
+    matches!(byte, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9')
+        || matches!(
+            byte,
+            b'!' | b'#'
+                | b'$'
+                | b'%'
+                | b'&'
+                | b'\''
+                | b'*'
+                | b'+'
+                | b'.'
+                | b'^'
+                | b'_'
+                | b'`'
+                | b'|'
+                | b'~'
+                | b'-'
+        )
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@
 //! groups after an internal redirect, `-` for a missing value or for a request that reached no upstream. All
 //! four have the same length, which is how a list is told from what follows it.
 
+use memchr::{memchr, memrchr};
+
 use super::log_format::Escape;
 use crate::{
     number::{seconds_to_ms, whole},
@@ -25,44 +27,15 @@ impl<'a> List<'a> {
         let mut rest = Some(self.0);
         std::iter::from_fn(move || {
             let text = rest?;
-            let separator = text.iter().enumerate().find_map(|(at, byte)| match (byte, &text[at + 1..]) {
-                (b',', [b' ', ..]) => Some((at, 2)),
-                (b' ', [b':', b' ', ..]) => Some((at, 3)),
-                _ => None,
-            });
-            let Some((at, width)) = separator else {
-                rest = None;
-                return Some(text);
-            };
-            rest = Some(&text[at + width..]);
-            Some(&text[..at])
+            let (item, after) =
+                split_at_separator(text).map_or((text, None), |(item, after)| (item, Some(after)));
+            rest = after;
+            Some(item)
         })
     }
 
     pub(super) fn len(self) -> usize {
         if self.is_one() { 1 } else { self.items().count() }
-    }
-
-    /// The length in bytes and the number of items of the list at the front of `text`, if it has the usual form and, when
-    /// the number is known already, that many items. An item's text is not looked at.
-    pub(super) fn plain(text: &'a [u8], known: Option<usize>) -> Option<(usize, usize)> {
-        let (mut at, mut count) = (0, 0);
-        loop {
-            let item = text[at..].iter().position(|byte| *byte == b' ')?;
-            count += 1;
-            at += item;
-            if item == 0 {
-                return None;
-            }
-            let more = known.is_none_or(|known| count < known);
-            if more && text[at - 1] == b',' {
-                at += 1;
-            } else if more && text[at..].starts_with(b" : ") {
-                at += 3;
-            } else {
-                return known.is_none_or(|known| known == count).then_some((at, count));
-            }
-        }
     }
 
     /// Whether there is but one item: the usual case, and soon told.
@@ -85,6 +58,21 @@ impl<'a> List<'a> {
     }
 }
 
+/// What stands before the first `, ` or ` : `, and what after it.
+fn split_at_separator(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut from = 0;
+    loop {
+        let blank = from + memchr(b' ', &text[from..])?;
+        if blank > 0 && text[blank - 1] == b',' {
+            return Some((&text[..blank - 1], &text[blank + 1..]));
+        }
+        if text[blank + 1..].starts_with(b": ") {
+            return Some((&text[..blank], &text[blank + 3..]));
+        }
+        from = blank + 1;
+    }
+}
+
 /// The lists of one request, those that the format has.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Attempts<'a> {
@@ -92,6 +80,8 @@ pub(super) struct Attempts<'a> {
     pub(super) lengths: Option<&'a [u8]>,
     pub(super) times: Option<&'a [u8]>,
     pub(super) statuses: Option<&'a [u8]>,
+    /// How many items each has, where that was counted already.
+    pub(super) count: Option<usize>,
 }
 
 impl<'a> Attempts<'a> {
@@ -99,10 +89,11 @@ impl<'a> Attempts<'a> {
     pub(super) fn set(&self, escape: Escape, scratch: &'a Scratch, record: &mut Record<'a>) {
         let lists = [self.addresses, self.lengths, self.times, self.statuses];
         let Some(model) = lists.into_iter().flatten().find(|list| !is_missing(list)) else { return };
-        let count = List(model).len();
+        let count = self.count.unwrap_or_else(|| List(model).len());
         let last = |list: Option<&'a [u8]>| match list {
             Some(list) if count == 1 => list,
-            Some(list) => List(list).items().last().unwrap_or_default(),
+            // There are blanks in separators only, and each ends with one.
+            Some(list) => memrchr(b' ', list).map_or(list, |blank| &list[blank + 1..]),
             None => b"",
         };
         record.set_text("nginx.upstream.addr", escape.text(last(self.addresses), scratch));
@@ -112,9 +103,11 @@ impl<'a> Attempts<'a> {
         if let Some(length) = whole(last(self.lengths)) {
             record.set("nginx.upstream.response_length", Value::Int(length));
         }
-        let times = self
-            .times
-            .and_then(|times| List(times).items().filter_map(seconds_to_ms).reduce(|sum, ms| sum + ms));
+        let times = match self.times {
+            Some(times) if count == 1 => seconds_to_ms(times),
+            Some(times) => List(times).items().filter_map(seconds_to_ms).reduce(|sum, ms| sum + ms),
+            None => None,
+        };
         if let Some(ms) = times {
             record.set("nginx.upstream.duration_ms", Value::Float(ms));
         }
@@ -140,8 +133,5 @@ mod tests {
         assert_eq!(List(b"a, b : c").items().collect::<Vec<_>>(), [&b"a"[..], b"b", b"c"]);
         assert_eq!(List(b"unix:/a : [::1]:9106").len(), 2);
         assert_eq!(List(b"-").len(), 1);
-        assert_eq!(List::plain(b"a, b : c 0", None), Some((8, 3)));
-        assert_eq!(List::plain(b"200 : id", Some(1)), Some((3, 1)));
-        assert_eq!(List::plain(b"200 id", Some(2)), None);
     }
 }

@@ -81,6 +81,8 @@ impl Variable {
             }
             "request_time" => Self::RequestTime,
             "http_user_agent" => Self::Text("user_agent.original"),
+            "http_referer" => Self::Text("http.request.header.referer"),
+            "http_x_forwarded_for" => Self::Text("http.request.header.x-forwarded-for"),
             "proxy_upstream_name" => Self::Text("nginx.upstream.name"),
             "proxy_alternative_upstream_name" => Self::Text("nginx.upstream.alternative_name"),
             "upstream_addr" => Self::UpstreamAddr,
@@ -136,9 +138,7 @@ impl Variable {
             Self::RequestUri | Self::Uri => is_missing(value) || value[0] == b'/' || is_odd_target(value),
             Self::Int(_) => number(value),
             Self::Address(_) => !value.contains(&b' '),
-            Self::TimeLocal => {
-                matches!(value, [_, _, b'/', _, _, _, b'/', _, _, _, _, b':', ..]) && value.len() == 26
-            }
+            Self::TimeLocal => is_clf(value),
             Self::TimeIso8601 => {
                 matches!(value, [_, _, _, _, b'-', _, _, b'-', _, _, b'T', ..]) && value.len() == 25
             }
@@ -150,24 +150,6 @@ impl Variable {
             Self::UpstreamTime => {
                 List(value).has(attempts, |item| is_missing(item) || seconds_to_ms(item).is_some())
             }
-        }
-    }
-
-    /// How long a value is at the front of `text`, if the variable's values mostly have a form that tells: digits,
-    /// a number of seconds, an address, a time, or a dash for each of them.
-    #[inline]
-    pub(crate) fn plain_len(&self, text: &[u8]) -> Option<usize> {
-        let until = |ends: fn(&u8) -> bool| text.iter().position(ends);
-        match self {
-            Self::Int(_) | Self::Status => until(|byte| !byte.is_ascii_digit()).filter(|len| *len > 0),
-            Self::RequestTime => {
-                let len = until(|byte| !byte.is_ascii_digit() && *byte != b'.')?;
-                // nginx prints exactly three decimals; any other number is looked at more closely.
-                (len > 4 && text[len - 4] == b'.' && !text[..len - 4].contains(&b'.')).then_some(len)
-            }
-            Self::Address(_) => until(|byte| *byte == b' ').filter(|len| *len > 0),
-            Self::TimeLocal => self.admits(text.get(..26)?, None).then_some(26),
-            _ => None,
         }
     }
 
@@ -192,6 +174,11 @@ impl Variable {
     pub(crate) const fn is_list(&self) -> bool {
         matches!(self, Self::UpstreamAddr | Self::UpstreamStatus | Self::UpstreamTime | Self::UpstreamLength)
     }
+}
+
+/// Whether text looks as a time in the Common Log Format.
+pub(super) fn is_clf(text: &[u8]) -> bool {
+    matches!(text, [_, _, b'/', _, _, _, b'/', _, _, _, _, b':', ..]) && text.len() == 26
 }
 
 /// A target that is no path: `*`, or a whole URL.
@@ -219,10 +206,7 @@ mod tests {
 
     #[test]
     fn names_become_fields() {
-        assert_eq!(
-            Variable::of("http_x_forwarded_for"),
-            Variable::Header("http.request.header.x-forwarded-for".into())
-        );
+        assert_eq!(Variable::of("http_x_real_ip"), Variable::Header("http.request.header.x-real-ip".into()));
         assert_eq!(Variable::of("gzip_ratio"), Variable::Other("nginx.gzip_ratio".into()));
         assert!(Variable::Request.overlaps(&Variable::Method));
         assert!(!Variable::of("host").overlaps(&Variable::of("status")));

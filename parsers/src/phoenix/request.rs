@@ -28,7 +28,7 @@ pub(super) fn started<'a>(message: &'a [u8], scratch: &'a Scratch, record: &mut 
     }
     record.set("http.request.method", Value::Text(method));
     record.set("url.path", Value::Text(path));
-    shape::set(method, path, scratch, record);
+    shape::set(method, path, Some(message), scratch, record);
     Some(())
 }
 

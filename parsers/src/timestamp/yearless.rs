@@ -23,12 +23,12 @@ pub(crate) fn syslog(text: &[u8]) -> Option<(MonthDay, &[u8])> {
     let (name, rest) = text.split_first_chunk::<3>()?;
     let month = (1..).zip(MONTHS).find(|(_, month)| month.eq_ignore_ascii_case(name))?.0;
     let (day, rest) = match rest {
-        [b' ', b' ', d, b' ', rest @ ..] | [b' ', d, b' ', rest @ ..] => (digits(&[*d])?, rest),
-        [b' ', d1, d2, b' ', rest @ ..] => (digits(&[*d1, *d2])?, rest),
+        [b' ', b' ', d, b' ', rest @ ..] | [b' ', d, b' ', rest @ ..] => (digits([*d])?, rest),
+        [b' ', d1, d2, b' ', rest @ ..] => (digits([*d1, *d2])?, rest),
         _ => return None,
     };
     let (year, rest) = match rest {
-        [y1, y2, y3, y4, b' ', rest @ ..] => (Some(digits(&[*y1, *y2, *y3, *y4])?), rest),
+        [y1, y2, y3, y4, b' ', rest @ ..] => (Some(digits([*y1, *y2, *y3, *y4])?), rest),
         _ => (None, rest),
     };
     let second = hms(rest.get(..8)?)?;

@@ -1,0 +1,8 @@
+//! Any nginx format, and any line of it.
+
+#![no_main]
+
+use hivetail_fuzz::laws;
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    laws::of_log_format(data);
+});

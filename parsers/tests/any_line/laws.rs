@@ -1,0 +1,103 @@
+//! What holds for every line, however hostile: the laws that the properties here and the fuzz targets check.
+//!
+//! Each function takes bytes and panics when a parser breaks its word.
+
+#![allow(unreachable_pub, reason = "the fuzz targets are another crate that takes this file in")]
+
+use hivetail_parsers::{
+    Context, Date, ElixirFormat, Format, Key, LogFormat, Parser, Record, Scratch, Timestamp, Value,
+    envelope::Envelope, names,
+};
+
+/// Any day will do, but it must be one: without it, times of day would stop before they are read to the end.
+const NOW: Timestamp = Timestamp::from_ns(1_795_000_000_000_000_000);
+
+fn context() -> Context<'static> {
+    Context { date: Some(Date::Before(NOW)), ..Context::default() }
+}
+
+/// A parser answers with sound fields, or with the whole line and a reason and nothing else.
+pub fn of_parser(parser: &Parser, line: &[u8]) -> bool {
+    let scratch = Scratch::new();
+    let mut record = Record::new();
+    let parsed = parser.parse(line, &context(), &scratch, &mut record);
+    if parsed.is_err() {
+        assert_eq!(record.get("body"), Some(Value::Text(line)));
+        assert!(record.get("meta.parse_error").is_some() && record.fields().len() == 2);
+        assert!(record.time.is_none() && record.level.is_none());
+    }
+    of_fields(&record);
+    parsed.is_ok()
+}
+
+/// The same of the parser for a format.
+pub fn of_format(format: Format, line: &[u8]) -> bool {
+    of_parser(&Parser::new(format), line)
+}
+
+/// An envelope opens, and a parser reads what is inside, or the record is as it was.
+pub fn of_envelope(envelope: Envelope, line: &[u8]) -> bool {
+    let scratch = Scratch::new();
+    let mut record = Record::new();
+    let opened = envelope.open(line, &context(), &scratch, &mut record);
+    of_fields(&record);
+    let Ok(inner) = opened else {
+        assert!(record.fields().is_empty() && record.time.is_none() && record.level.is_none());
+        return false;
+    };
+    let _ = Parser::new(Format::Auto).parse(inner.line, &context(), &scratch, &mut record);
+    of_fields(&record);
+    true
+}
+
+/// Text up to the first line break is a `log_format`, the rest a line of it.
+pub fn of_log_format(text: &[u8]) {
+    let Some((format, line)) = split(text) else { return };
+    if let Ok(format) = LogFormat::parse(format) {
+        of_parser(&Parser::new(Format::Nginx).with_log_format(format), line);
+    }
+}
+
+/// Text up to the first line break is a Logger pattern, the rest a line of it.
+pub fn of_elixir_format(text: &[u8]) {
+    let Some((pattern, line)) = split(text) else { return };
+    if let Ok(pattern) = ElixirFormat::parse(pattern) {
+        of_parser(&Parser::new(Format::Phoenix).with_elixir_format(pattern), line);
+    }
+}
+
+fn split(text: &[u8]) -> Option<(&str, &[u8])> {
+    let end = text.iter().position(|byte| *byte == b'\n')?;
+    Some((std::str::from_utf8(&text[..end]).ok()?, &text[end + 1..]))
+}
+
+/// Every name stands once; a name of the contract has its type; numbers are numbers; what is the agent's own was not
+/// set by the input.
+fn of_fields(record: &Record<'_>) {
+    let mut seen = std::collections::HashSet::new();
+    for field in record.fields() {
+        let name = field.key.bytes();
+        assert!(seen.insert(name), "{} twice", name.escape_ascii());
+        assert!(is_sound(field.value), "{} = {:?}", name.escape_ascii(), field.value);
+        assert!(has_its_type(name, field.value), "{} = {:?}", name.escape_ascii(), field.value);
+        assert!(!matches!(field.key, Key::Free(name) if names::is_reserved(name)), "{}", name.escape_ascii());
+    }
+}
+
+fn is_sound(value: Value<'_>) -> bool {
+    match value {
+        Value::Float(number) => number.is_finite(),
+        Value::Number(text) => std::str::from_utf8(text).is_ok_and(|text| text.parse::<f64>().is_ok()),
+        Value::Text(_) | Value::Int(_) | Value::Bool(_) => true,
+    }
+}
+
+fn has_its_type(name: &[u8], value: Value<'_>) -> bool {
+    match names::type_of(name) {
+        Some(names::Type::String) => matches!(value, Value::Text(_)),
+        Some(names::Type::Int) => matches!(value, Value::Int(_)),
+        Some(names::Type::Float) => matches!(value, Value::Float(_) | Value::Number(_) | Value::Int(_)),
+        Some(names::Type::Bool) => matches!(value, Value::Bool(_)),
+        None => true,
+    }
+}
