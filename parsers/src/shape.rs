@@ -33,7 +33,7 @@ pub(crate) fn set<'a>(
 /// The shape of a path.
 pub(crate) fn of<'a>(path: &'a [u8], scratch: &'a Scratch) -> &'a [u8] {
     let mut segments = Segments { path, at: 0, index: 0 };
-    let Some(first) = segments.find(|segment| segment.changes()) else { return path };
+    let Some(first) = segments.find(Segment::changes) else { return path };
     // Every segment from here on may be a number of one digit, which `:id` is longer than.
     scratch.fill(path.len() + 2 * SEGMENTS_MAX + 2, |out| {
         let mut written = first.start;

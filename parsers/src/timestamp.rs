@@ -47,13 +47,15 @@ impl Timestamp {
         write_digits(&mut text[11..13], second / 3600);
         write_digits(&mut text[14..16], second / 60 % 60);
         write_digits(&mut text[17..19], second % 60);
-        write_digits(&mut text[20..29], ns);
         let len = match ns {
             0 => 19,
             ns if ns % 1_000_000 == 0 => 23,
             ns if ns % 1_000 == 0 => 26,
             _ => 29,
         };
+        if ns > 0 {
+            write_digits(&mut text[20..29], ns);
+        }
         out.extend_from_slice(&text[..len]);
         out.push(b'Z');
     }

@@ -4,6 +4,8 @@
 
 #![allow(unreachable_pub, reason = "the fuzz targets are another crate that takes this file in")]
 
+use std::sync::LazyLock;
+
 use hivetail_parsers::{
     Context, Date, ElixirFormat, Format, Key, LogFormat, Parser, Record, Scratch, Timestamp, Value,
     envelope::Envelope, names,
@@ -11,6 +13,8 @@ use hivetail_parsers::{
 
 /// Any day will do, but it must be one: without it, times of day would stop before they are read to the end.
 const NOW: Timestamp = Timestamp::from_ns(1_795_000_000_000_000_000);
+
+static PARSERS: LazyLock<Vec<Parser>> = LazyLock::new(|| Format::ALL.into_iter().map(Parser::new).collect());
 
 fn context() -> Context<'static> {
     Context { date: Some(Date::Before(NOW)), ..Context::default() }
@@ -32,7 +36,7 @@ pub fn of_parser(parser: &Parser, line: &[u8]) -> bool {
 
 /// The same of the parser for a format.
 pub fn of_format(format: Format, line: &[u8]) -> bool {
-    of_parser(&Parser::new(format), line)
+    of_parser(&PARSERS[format as usize], line)
 }
 
 /// An envelope opens, and a parser reads what is inside, or the record is as it was.
@@ -45,7 +49,7 @@ pub fn of_envelope(envelope: Envelope, line: &[u8]) -> bool {
         assert!(record.fields().is_empty() && record.time.is_none() && record.level.is_none());
         return false;
     };
-    let _ = Parser::new(Format::Auto).parse(inner.line, &context(), &scratch, &mut record);
+    let _ = PARSERS[Format::Auto as usize].parse(inner.line, &context(), &scratch, &mut record);
     of_fields(&record);
     true
 }
