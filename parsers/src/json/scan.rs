@@ -3,7 +3,7 @@
 //! Text need not be valid UTF-8 and may hold raw control characters, since nginx and others write both; all else
 //! is strict. Nesting is limited, so that hostile input can't exhaust the stack.
 
-use memchr::memchr2;
+use memchr::{memchr, memchr2};
 use nom::{
     IResult,
     error::{Error, ErrorKind},
@@ -29,7 +29,11 @@ fn fail<T>(input: &[u8], kind: ErrorKind) -> IResult<&[u8], T> {
 }
 
 /// What follows blanks.
+#[inline]
 pub(crate) fn skip_blanks(input: &[u8]) -> &[u8] {
+    if input.first().is_some_and(|byte| *byte > b' ') {
+        return input;
+    }
     let blanks = input.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r')).count();
     &input[blanks..]
 }
@@ -141,22 +145,30 @@ fn number(input: &[u8]) -> IResult<&[u8], Token<'_>> {
 /// Resolves the escapes of a string's text into `out`, which is at least as long; answers the length used.
 /// A lone surrogate becomes U+FFFD.
 pub(crate) fn unescape(text: &[u8], out: &mut [u8]) -> usize {
-    let (mut read, mut written) = (0, 0);
-    while read < text.len() {
-        let (byte, len) = match text[read..] {
-            [b'\\', b'u', ..] => {
-                let (character, len) = code_point(&text[read..]);
+    let (mut rest, mut written) = (text, 0);
+    while !rest.is_empty() {
+        let plain = memchr(b'\\', rest).unwrap_or(rest.len());
+        out[written..written + plain].copy_from_slice(&rest[..plain]);
+        written += plain;
+        rest = match rest[plain..] {
+            [_, b'u', ..] => {
+                let (character, len) = code_point(&rest[plain..]);
                 written += character.encode_utf8(&mut out[written..]).len();
-                read += len;
-                continue;
+                rest.get(plain + len..).unwrap_or_default()
             }
-            [b'\\', escape, ..] => (escape_byte(escape), 2),
-            [byte, ..] => (byte, 1),
-            [] => break,
+            [_, escape, ..] => {
+                out[written] = escape_byte(escape);
+                written += 1;
+                &rest[plain + 2..]
+            }
+            // A backslash at the end escapes nothing.
+            [backslash] => {
+                out[written] = backslash;
+                written += 1;
+                &[]
+            }
+            [] => &[],
         };
-        out[written] = byte;
-        written += 1;
-        read += len;
     }
     written
 }
@@ -203,6 +215,21 @@ fn code_point(text: &[u8]) -> (char, usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn escapes_resolve_even_where_they_are_cut() {
+        for (text, resolved) in [
+            (r#"a\"b\\\n\u00e9"#, "a\"b\\\n\u{e9}"),
+            (r"\ud83d\ude00\ud83d", "\u{1f600}\u{fffd}"),
+            (r"x\u1", "x\u{fffd}"),
+            (r"x\", "x\\"),
+            ("", ""),
+        ] {
+            let mut out = [0; 40];
+            let len = unescape(text.as_bytes(), &mut out);
+            assert_eq!(&out[..len], resolved.as_bytes(), "{text}");
+        }
+    }
 
     #[test]
     fn values_end_where_they_end() {
