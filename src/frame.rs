@@ -12,8 +12,6 @@ mod lines;
 mod objects;
 mod octets;
 
-use std::ops::Range;
-
 use hivetail_parsers::envelope::Envelope;
 
 /// Bytes read at a time, and how much of a chunk of whole lines is passed on at once.
@@ -53,10 +51,18 @@ impl Framing {
         }
     }
 
-    /// Goes on with the search for the end of the record that `held` begins with. If it is not there, `search` tells
-    /// where to go on when there is more.
+    /// Goes on with the search for the end of the record that `held` begins with.
+    ///
+    /// # Errors
+    /// Where to go on when there is more.
     #[inline]
-    fn find(self, held: &[u8], search: &mut Search) -> Option<Found> {
+    fn find(self, held: &[u8], search: Search) -> Result<Found<'_>, Search> {
+        if self == Self::Lines { lines::find(held, search) } else { self.find_other(held, search) }
+    }
+
+    /// Apart, so that the search for a line's end stays small enough to stand where it is needed.
+    #[inline(never)]
+    fn find_other(self, held: &[u8], search: Search) -> Result<Found<'_>, Search> {
         match self {
             Self::Lines => lines::find(held, search),
             Self::Objects => objects::find(held, search),
@@ -93,11 +99,11 @@ enum Inside {
     Counted(u64),
 }
 
-/// Where a record's text and its end are in the bytes held.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Found {
-    text: Range<usize>,
-    end: usize,
+/// A record in the bytes held: its text, and how many of them it takes.
+#[derive(Clone, Copy, Debug)]
+struct Found<'h> {
+    text: &'h [u8],
+    len: usize,
 }
 
 /// A framed record.
@@ -256,12 +262,13 @@ impl LineBuffer {
 
     /// Whether there is a whole record to take.
     pub fn has_line(&mut self) -> bool {
-        let mut search = self.search;
-        let found = self.framing.find(&self.bytes[self.start..], &mut search).is_some();
-        if !found {
-            self.search = search;
+        match self.framing.find(&self.bytes[self.start..], self.search) {
+            Ok(_) => true,
+            Err(search) => {
+                self.search = search;
+                false
+            }
         }
-        found
     }
 
     /// The whole records held, in order. Nothing is taken until [`LineBuffer::take`].
@@ -315,14 +322,13 @@ impl<'b> Iterator for Lines<'b> {
 
     #[inline]
     fn next(&mut self) -> Option<Line<'b>> {
-        let Found { text, end: next } = self.framing.find(self.rest, &mut self.search)?;
-        let text = &self.rest[text];
+        let Found { text, len } = self.framing.find(self.rest, self.search).ok()?;
         // What is held of a record read past is its head and its end; the head alone is its text.
         let cut = self.skipped > 0 || text.len() > self.line_bytes_max;
         let text = if cut { &text[..text.len().min(self.line_bytes_max)] } else { text };
-        let end = self.position + self.skipped + next as u64;
+        let end = self.position + self.skipped + len as u64;
         let line = Line { text, start: self.position, end, cut, partial: false };
-        self.rest = &self.rest[next..];
+        self.rest = &self.rest[len..];
         (self.position, self.search, self.skipped) = (end, Search::default(), 0);
         Some(line)
     }

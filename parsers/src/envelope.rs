@@ -96,9 +96,10 @@ impl Envelope {
     ) -> Result<Inner<'a>, ParseError> {
         let mark = record.mark();
         let opened = match self {
-            Self::None => Ok(Inner::whole(line)),
+            // These touch the record only when they open.
+            Self::None => return Ok(Inner::whole(line)),
+            Self::Cri => return cri::open(line, record),
             Self::Fly => fly::open(line, context, scratch, record),
-            Self::Cri => cri::open(line, record),
             Self::Docker => docker::open(line, context, scratch, record),
             Self::Syslog => syslog::open(line, context, scratch, record),
             Self::Journald => journald::open(line, context, scratch, record),

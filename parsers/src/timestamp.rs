@@ -212,6 +212,13 @@ fn clock(text: &[u8]) -> Option<(i64, i64)> {
 /// An optional `.` or `,` with decimals → nanoseconds (finer digits are cut) and what follows.
 fn fraction(text: &[u8]) -> Option<(i64, &[u8])> {
     let [b'.' | b',', rest @ ..] = text else { return Some((0, text)) };
+    // Nearly always milliseconds.
+    if let [a, b, c, after @ ..] = rest
+        && !after.first().is_some_and(u8::is_ascii_digit)
+        && let Some(thousandths) = digits([*a, *b, *c])
+    {
+        return Some((thousandths * 1_000_000, after));
+    }
     let count = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let kept = count.min(9);
     let scale = 10_i64.pow(9 - u32::try_from(kept).ok()?);
@@ -305,6 +312,7 @@ mod tests {
             ("2022-09-27T20:34:37.253080674Z", "2022-09-27T20:34:37.253080674Z"),
             ("2026-03-29T03:00:00.5+02:00", "2026-03-29T01:00:00.500Z"),
             ("2024-08-09T18:23:17+0000", "2024-08-09T18:23:17Z"),
+            ("2024-08-09T18:23:17.12Z", "2024-08-09T18:23:17.120Z"),
             ("2024-08-09 18:23:17.1234567899-01:00", "2024-08-09T19:23:17.123456789Z"),
         ] {
             assert_eq!(printed(rfc3339(text.as_bytes())), utc);

@@ -4,6 +4,8 @@
 //! length in eight bytes (little-endian), the value, which may hold newlines, and a newline. A line that is neither
 //! is passed over. A line that begins with `{` where an entry should begin is an entry in JSON.
 
+use memchr::memchr;
+
 use super::{Found, Inside, Search, lines};
 
 /// systemd's own limits, for a name (`journal_field_valid`) and for a value (`DATA_SIZE_MAX`).
@@ -23,41 +25,33 @@ enum Field {
 }
 
 /// The entry that `held` begins with.
-pub(super) fn find(held: &[u8], search: &mut Search) -> Option<Found> {
+pub(super) fn find(held: &[u8], search: Search) -> Result<Found<'_>, Search> {
+    let Search { mut at, mut inside } = search;
     loop {
-        let rest = &held[search.at..];
-        match search.inside {
-            Inside::Start if rest.starts_with(b"{") => return lines::find_among_others(held, search),
+        let rest = &held[at..];
+        match inside {
             Inside::Line => return lines::find(held, search),
+            Inside::Start if rest.starts_with(b"{") => return lines::find_among_others(held, search),
             Inside::Counted(left) => {
                 let seen = rest.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-                search.at += seen;
-                match left - seen as u64 {
-                    0 => search.inside = Inside::Field,
-                    left => {
-                        search.inside = Inside::Counted(left);
-                        return None;
-                    }
-                }
+                at += seen;
+                inside = match left - seen as u64 {
+                    0 => Inside::Field,
+                    left => return Err(Search { at, inside: Inside::Counted(left) }),
+                };
             }
-            Inside::Text => match memchr::memchr(b'\n', rest) {
-                Some(newline) => *search = Search { at: search.at + newline + 1, inside: Inside::Field },
-                None => {
-                    search.at = held.len();
-                    return None;
-                }
+            Inside::Text => match memchr(b'\n', rest) {
+                Some(newline) => (at, inside) = (at + newline + 1, Inside::Field),
+                None => return Err(Search { at: held.len(), inside }),
             },
             Inside::Start | Inside::Field | Inside::Object(_) => match field(rest) {
-                Field::Text(len) => *search = Search { at: search.at + len, inside: Inside::Text },
-                Field::Binary(len, left) => {
-                    *search = Search { at: search.at + len, inside: Inside::Counted(left) };
-                }
+                Field::Text(seen) => (at, inside) = (at + seen, Inside::Text),
+                Field::Binary(seen, left) => (at, inside) = (at + seen, Inside::Counted(left)),
                 Field::None => {
-                    let fields = &held[..search.at];
-                    let text = fields.strip_suffix(b"\n").unwrap_or(fields).len();
-                    return Some(Found { text: 0..text, end: search.at + 1 });
+                    let fields = &held[..at];
+                    return Ok(Found { text: fields.strip_suffix(b"\n").unwrap_or(fields), len: at + 1 });
                 }
-                Field::Unknown => return None,
+                Field::Unknown => return Err(Search { at, inside }),
             },
         }
     }

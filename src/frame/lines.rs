@@ -6,25 +6,21 @@ use super::{Found, Inside, Search};
 
 /// The line that `held` begins with.
 #[inline]
-pub(super) fn find(held: &[u8], search: &mut Search) -> Option<Found> {
+pub(super) fn find(held: &[u8], search: Search) -> Result<Found<'_>, Search> {
     match memchr(b'\n', &held[search.at..]) {
-        Some(newline) => Some(up_to(held, search.at + newline)),
-        None => {
-            search.at = held.len();
-            None
-        }
+        Some(newline) => Ok(up_to(held, search.at + newline)),
+        None => Err(Search { at: held.len(), ..search }),
     }
 }
 
 /// A record that is a line among others that are not.
-pub(super) fn find_among_others(held: &[u8], search: &mut Search) -> Option<Found> {
-    search.inside = Inside::Line;
-    find(held, search)
+pub(super) fn find_among_others(held: &[u8], search: Search) -> Result<Found<'_>, Search> {
+    find(held, Search { inside: Inside::Line, ..search })
 }
 
 /// The record that ends at that newline.
 #[inline]
-pub(super) fn up_to(held: &[u8], newline: usize) -> Found {
+pub(super) fn up_to(held: &[u8], newline: usize) -> Found<'_> {
     let text = &held[..newline];
-    Found { text: 0..text.strip_suffix(b"\r").unwrap_or(text).len(), end: newline + 1 }
+    Found { text: text.strip_suffix(b"\r").unwrap_or(text), len: newline + 1 }
 }

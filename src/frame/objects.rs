@@ -21,66 +21,53 @@ pub(super) struct Depth {
 }
 
 /// The object, or else the line, that `held` begins with.
-pub(super) fn find(held: &[u8], search: &mut Search) -> Option<Found> {
+pub(super) fn find(held: &[u8], search: Search) -> Result<Found<'_>, Search> {
     match (search.inside, held) {
-        (Inside::Object(depth), _) => find_end(held, search, depth),
-        (Inside::Start, [] | [b'{']) => None,
+        (Inside::Object(depth), _) => find_end(held, search.at, depth),
+        (Inside::Start, [] | [b'{']) => Err(search),
         (Inside::Start, [b'{', b'"' | b'}' | b' ' | b'\t' | b'\r' | b'\n', ..]) => {
-            search.at = 1;
-            find_end(held, search, Depth { open: 1, quoted: false, after_newline: false })
+            find_end(held, 1, Depth { open: 1, quoted: false, after_newline: false })
         }
         _ => lines::find_among_others(held, search),
     }
 }
 
-fn find_end(held: &[u8], search: &mut Search, depth: Depth) -> Option<Found> {
-    let from = search.at;
-    let mut at = from;
+/// The end of an object of which all before `from` has been seen.
+fn find_end(held: &[u8], from: usize, depth: Depth) -> Result<Found<'_>, Search> {
+    let Depth { mut open, mut quoted, .. } = depth;
     let after_newline = |at: usize| if at == from { depth.after_newline } else { held[at - 1] == b'\n' };
-    let (mut open, mut quoted) = (depth.open, depth.quoted);
+    let mut at = from;
     let undecided = loop {
         let stops = if quoted { [b'"', b'\\', b'\n'] } else { [b'"', b'{', b'}'] };
         let Some(found) = memchr3(stops[0], stops[1], stops[2], &held[at..]) else { break held.len() };
         let stop = at + found;
         let after = &held[stop + 1..];
-        at = match held[stop] {
-            b'"' => {
-                quoted = !quoted;
-                stop + 1
-            }
-            b'\n' => return Some(lines::up_to(held, stop)),
+        at = stop + 1;
+        match held[stop] {
+            b'"' => quoted = !quoted,
+            b'\n' => return Ok(lines::up_to(held, stop)),
             b'\\' => match after {
                 [] => break stop,
                 // A newline in a string is found next, escaped or not.
-                [b'\n', ..] => stop + 1,
-                _ => stop + 2,
+                [b'\n', ..] => {}
+                _ => at += 1,
             },
             b'{' if after_newline(stop) => match line_end(after) {
                 LineEnd::Unknown => break stop,
-                LineEnd::Here(_) => return Some(Found { end: stop, ..lines::up_to(held, stop - 1) }),
-                LineEnd::Elsewhere => {
-                    open = open.saturating_add(1);
-                    stop + 1
-                }
+                LineEnd::Here(_) => return Ok(Found { len: stop, ..lines::up_to(held, stop - 1) }),
+                LineEnd::Elsewhere => open = open.saturating_add(1),
             },
-            b'{' => {
-                open = open.saturating_add(1);
-                stop + 1
-            }
-            _ if open > 1 => {
-                open -= 1;
-                stop + 1
-            }
+            b'{' => open = open.saturating_add(1),
+            _ if open > 1 => open -= 1,
             _ => match line_end(after) {
                 LineEnd::Unknown => break stop,
-                LineEnd::Here(len) => return Some(Found { text: 0..stop + 1, end: stop + 1 + len }),
-                LineEnd::Elsewhere => return Some(Found { text: 0..stop + 1, end: stop + 1 }),
+                LineEnd::Here(len) => return Ok(Found { text: &held[..at], len: at + len }),
+                LineEnd::Elsewhere => return Ok(Found { text: &held[..at], len: at }),
             },
-        };
+        }
     };
     let depth = Depth { open, quoted, after_newline: after_newline(undecided) };
-    *search = Search { at: undecided, inside: Inside::Object(depth) };
-    None
+    Err(Search { at: undecided, inside: Inside::Object(depth) })
 }
 
 /// Whether a line ends.

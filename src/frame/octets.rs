@@ -18,29 +18,20 @@ enum Count {
 }
 
 /// The message, or else the line, that `held` begins with.
-pub(super) fn find(held: &[u8], search: &mut Search) -> Option<Found> {
-    if search.inside == Inside::Start {
-        match count(held) {
-            Count::Of(left, len) => *search = Search { at: len, inside: Inside::Counted(left) },
-            Count::None => search.inside = Inside::Line,
-            Count::Unknown => return None,
-        }
-    }
-    let Inside::Counted(left) = search.inside else { return lines::find(held, search) };
-    let end = usize::try_from(left).ok().and_then(|left| search.at.checked_add(left));
-    match end.filter(|end| *end <= held.len()) {
-        Some(end) => {
-            let start = held.len() - without_count(held).len();
-            let text = &held[start..end];
-            let text = text.strip_suffix(b"\n").map_or(text, |line| line.strip_suffix(b"\r").unwrap_or(line));
-            Some(Found { text: start..start + text.len(), end })
-        }
-        None => {
-            let left = left - (held.len() - search.at) as u64;
-            *search = Search { at: held.len(), inside: Inside::Counted(left) };
-            None
-        }
-    }
+pub(super) fn find(held: &[u8], search: Search) -> Result<Found<'_>, Search> {
+    let (at, left) = match (search.inside, count(held)) {
+        (Inside::Counted(left), _) => (search.at, left),
+        (Inside::Start, Count::Of(left, len)) => (len, left),
+        (Inside::Start, Count::Unknown) => return Err(search),
+        _ => return lines::find_among_others(held, search),
+    };
+    let seen = (held.len() - at) as u64;
+    let Some(end) = usize::try_from(left).ok().filter(|_| left <= seen).map(|left| at + left) else {
+        return Err(Search { at: held.len(), inside: Inside::Counted(left - seen) });
+    };
+    let text = &held[..end];
+    let text = text.strip_suffix(b"\n").map_or(text, |line| line.strip_suffix(b"\r").unwrap_or(line));
+    Ok(Found { text: without_count(text), len: end })
 }
 
 /// What follows the count, if there is one.

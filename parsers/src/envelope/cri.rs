@@ -22,12 +22,15 @@ use crate::{
 pub(super) fn open<'a>(line: &'a [u8], record: &mut Record<'a>) -> Result<Inner<'a>, ParseError> {
     let (time, rest) = word(line);
     let at = timestamp::rfc3339(time).ok_or(ParseError("no CRI time at the line's start"))?;
-    let (stream, rest) = word(rest);
-    let stream = stream_name(stream).ok_or(ParseError("neither stdout nor stderr in the CRI prefix"))?;
-    let (tags, line) = word(rest);
-    let partial = match tags {
-        [b'F'] | [b'F', b':', ..] => false,
-        [b'P'] | [b'P', b':', ..] => true,
+    let (stream, rest) = match rest.split_first_chunk() {
+        Some((b"stdout ", rest)) => ("stdout", rest),
+        Some((b"stderr ", rest)) => ("stderr", rest),
+        _ => return Err(ParseError("neither stdout nor stderr in the CRI prefix")),
+    };
+    let (partial, line) = match rest {
+        [tag @ (b'F' | b'P'), b' ', line @ ..] => (*tag == b'P', line),
+        [tag @ (b'F' | b'P')] => (*tag == b'P', &b""[..]),
+        [tag @ (b'F' | b'P'), b':', rest @ ..] => (*tag == b'P', word(rest).1),
         _ => return Err(ParseError("neither F nor P in the CRI prefix")),
     };
     record.time = Some(Time { at, source: TimeSource::Envelope });
@@ -38,15 +41,6 @@ pub(super) fn open<'a>(line: &'a [u8], record: &mut Record<'a>) -> Result<Inner<
 /// What stands before the first blank, and what stands after it.
 fn word(text: &[u8]) -> (&[u8], &[u8]) {
     memchr(b' ', text).map_or((text, b""), |blank| (&text[..blank], &text[blank + 1..]))
-}
-
-/// The name of a container's output stream.
-pub(super) fn stream_name(name: &[u8]) -> Option<&'static str> {
-    match name {
-        b"stdout" => Some("stdout"),
-        b"stderr" => Some("stderr"),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 //! `log` ends with the line's own end, or with none if it is a piece of a long line. Any other key, `attrs` mostly,
 //! is a field of its own. A log file that is truncated while it is written to goes on after a run of NULs.
 
-use super::{Inner, cri::stream_name};
+use super::Inner;
 use crate::{
     Context, ParseError, free,
     json::leaves::leaves,
@@ -28,7 +28,9 @@ pub(super) fn open<'a>(
     leaves(&line[nuls..], scratch, &mut |name, leaf| match name {
         b"log" => log = leaf.text(),
         b"time" => at = leaf.text().and_then(timestamp::rfc3339),
-        b"stream" => stream = leaf.text().and_then(stream_name),
+        b"stream" => {
+            stream = ["stdout", "stderr"].into_iter().find(|name| leaf.text() == Some(name.as_bytes()));
+        }
         _ => {
             if let Some(value) = leaf.value() {
                 free::set(name, value, first, context, scratch, record);

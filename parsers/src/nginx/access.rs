@@ -3,9 +3,9 @@
 //! Takes compiled formats and a line, and appends the fields of the first format that fits: [`super::straight`] reads an
 //! ordinary line, [`super::search`] finds the values in any other, [`super::fields`] sets what they mean.
 
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 
-use super::{fields::Fields, log_format::LogFormat, search, straight};
+use super::{fields::Fields, log_format::LogFormat, search, straight, variable::is_clf};
 use crate::{
     ParseError,
     record::{Record, Scratch},
@@ -45,6 +45,14 @@ pub(crate) fn tells_address_twice(line: &[u8]) -> bool {
     })
 }
 
+/// Whether `[…]` with a time in the Common Log Format is somewhere in the line. Nothing else has to be searched for the
+/// ways to read it as a line with one.
+fn has_time_in_brackets(line: &[u8]) -> bool {
+    memchr_iter(b'[', line).any(|open| {
+        line.get(open + 1..open + 28).is_some_and(|text| text.ends_with(b"]") && is_clf(&text[..26]))
+    })
+}
+
 /// Appends the fields of a line to `record`; the first of the formats that fits it counts.
 pub(crate) fn parse<'a>(
     formats: &[LogFormat],
@@ -53,6 +61,7 @@ pub(crate) fn parse<'a>(
     record: &mut Record<'a>,
 ) -> Result<(), ParseError> {
     let escaped = memchr(b'\\', line).is_some();
+    let mut has_time = None;
     for format in formats {
         let escape = if escaped { format.escape } else { format.escape.without_escapes() };
         let mark = record.mark();
@@ -60,6 +69,9 @@ pub(crate) fn parse<'a>(
             return Ok(());
         }
         record.rewind(mark);
+        if format.time_in_brackets && !*has_time.get_or_insert_with(|| has_time_in_brackets(line)) {
+            continue;
+        }
         let places = scratch.places(format.parts.len());
         if search::find(format, line, places).is_some() {
             let mut fields = Fields::new(escape, scratch, record);

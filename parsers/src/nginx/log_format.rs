@@ -79,6 +79,12 @@ pub(crate) struct Part {
     pub(crate) form: Form,
 }
 
+impl Part {
+    fn is_bracketed_time(&self) -> bool {
+        self.variable == Variable::TimeLocal && self.literal.text().starts_with(b"]")
+    }
+}
+
 /// A literal, ready to be compared: nearly all are shorter than a machine's word.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Literal {
@@ -122,6 +128,8 @@ pub struct LogFormat {
     pub(crate) parts: Vec<Part>,
     /// Whether two of its variables may set one field.
     pub(crate) overlaps: bool,
+    /// Whether it has `[$time_local]`, by which a line of it is known at a glance.
+    pub(crate) time_in_brackets: bool,
 }
 
 impl LogFormat {
@@ -213,7 +221,10 @@ impl LogFormat {
             .iter()
             .enumerate()
             .any(|(index, part)| parts[..index].iter().any(|other| other.variable.overlaps(&part.variable)));
-        Ok(Self { escape, prefix, parts, overlaps })
+        let time_in_brackets = parts
+            .windows(2)
+            .any(|pair| pair[0].literal.text().ends_with(b"[") && pair[1].is_bracketed_time());
+        Ok(Self { escape, prefix, parts, overlaps, time_in_brackets })
     }
 }
 
