@@ -5,6 +5,7 @@
 
 mod check;
 mod parse;
+mod pretty;
 
 use std::{
     io::{self, Write},

@@ -1,21 +1,23 @@
 //! `hivetail parse`: the events that would be shipped, on standard output.
 //!
 //! One JSON object a line, byte for byte the wire's; with `--pretty` laid out for people. A summary goes to
-//! standard error.
+//! standard error: how many lines, the share that each format parsed, and the first that none did.
 
 use std::{
     fs::File,
-    io::{self, BufWriter, ErrorKind, Read, Write},
+    io::{self, BufWriter, ErrorKind, IsTerminal, Read, Write},
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
 };
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use hivetail_parsers::{Format, Timestamp, timestamp};
 use serde_json::Value;
 
-use super::Shape;
+use memchr::memmem;
+
+use super::{Shape, pretty};
 use crate::{
     clock::{self, Clock},
     config::Config,
@@ -36,8 +38,31 @@ pub(super) struct ParseArgs {
     /// Laid out for people.
     #[arg(long)]
     pretty: bool,
+    /// Whether `--pretty` has colours; `auto`: on a terminal, unless `NO_COLOR` is set.
+    #[arg(long, value_enum, default_value_t = Colour::Auto)]
+    color: Colour,
     /// Files to read; `-` or none means standard input.
     files: Vec<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Colour {
+    Auto,
+    Always,
+    Never,
+}
+
+impl Colour {
+    fn is_wanted(self) -> bool {
+        match self {
+            Self::Auto => {
+                io::stdout().is_terminal()
+                    && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+            }
+            Self::Always => true,
+            Self::Never => false,
+        }
+    }
 }
 
 fn instant(text: &str) -> Result<Timestamp, String> {
@@ -51,7 +76,13 @@ struct Summary {
     events: u64,
     unparsed: u64,
     by_format: [u64; Format::ALL.len()],
+    /// The first events of lines that no parser understood.
+    first_unparsed: Vec<Value>,
 }
+
+/// How many unparsed lines the summary shows, and how much of each.
+const SHOWN_MAX: usize = 5;
+const SHOWN_CHARS_MAX: usize = 200;
 
 impl Summary {
     fn add(&mut self, chunk: &Chunk) {
@@ -64,11 +95,41 @@ impl Summary {
     }
 
     fn write(&self, out: &mut impl Write) -> io::Result<()> {
-        write!(out, "{} lines, {} events, {} unparsed", self.lines, self.events, self.unparsed)?;
+        let Self { lines, events, unparsed, .. } = self;
+        write!(out, "{lines} lines, {events} events, {unparsed} unparsed ({})", self.share(*unparsed))?;
         for (format, count) in Format::ALL.iter().zip(self.by_format).filter(|(_, count)| *count > 0) {
-            write!(out, ", {count} {}", format.name())?;
+            write!(out, ", {count} {} ({})", format.name(), self.share(count))?;
         }
-        writeln!(out)
+        writeln!(out)?;
+        if self.unparsed > 0 {
+            writeln!(out, "shipped unparsed, the first {}:", self.first_unparsed.len())?;
+        }
+        for event in &self.first_unparsed {
+            let text = |name: &str| event["data"][name].as_str().unwrap_or_default();
+            let (body, reason) = (text("body"), text("meta.parse_error"));
+            let mut shown: String = body.chars().take(SHOWN_CHARS_MAX).collect();
+            if shown.len() < body.len() {
+                shown.push('…');
+            }
+            writeln!(out, "  {reason}: {}", Value::from(shown))?;
+        }
+        Ok(())
+    }
+
+    /// Of the events, with one decimal; never rounded to all or nothing.
+    fn share(&self, count: u64) -> String {
+        let thousandths = count * 1_000 / self.events.max(1);
+        let shown = if count > 0 { thousandths.max(1) } else { 0 };
+        format!("{}.{} %", shown / 10, shown % 10)
+    }
+
+    /// Keeps an event to show, if it is of a line that no parser understood.
+    fn keep_unparsed(&mut self, event: &[u8]) -> io::Result<()> {
+        // A quote inside a JSON string is escaped: there this can't stand.
+        if memmem::find(event, b",\"meta.parse_error\":\"").is_some() {
+            self.first_unparsed.push(serde_json::from_slice(event)?);
+        }
+        Ok(())
     }
 }
 
@@ -82,7 +143,11 @@ impl ParseArgs {
         let mut printer = Printer {
             pass,
             clock,
-            pretty: self.pretty,
+            layout: if self.pretty {
+                Layout::Pretty { coloured: self.color.is_wanted() }
+            } else {
+                Layout::Wire
+            },
             line_bytes_max: config.limits.line_bytes.get(),
             out: BufWriter::new(io::stdout().lock()),
             summary: Summary::default(),
@@ -101,10 +166,16 @@ impl ParseArgs {
     }
 }
 
+#[derive(Clone, Copy)]
+enum Layout {
+    Wire,
+    Pretty { coloured: bool },
+}
+
 struct Printer<W> {
     pass: Pass,
     clock: Clock,
-    pretty: bool,
+    layout: Layout,
     line_bytes_max: usize,
     out: W,
     summary: Summary,
@@ -155,25 +226,19 @@ impl<W: Write> Printer<W> {
             let mut start = 0;
             for end in &run.ends {
                 let event = &run.events[start..*end as usize - 1];
-                if self.pretty {
-                    write_pretty(&mut self.out, event)?;
-                } else {
-                    self.out.write_all(event)?;
+                match self.layout {
+                    Layout::Wire => {
+                        self.out.write_all(event)?;
+                        self.out.write_all(b"\n")?;
+                    }
+                    Layout::Pretty { coloured } => pretty::write(&mut self.out, event, coloured)?,
                 }
-                self.out.write_all(b"\n")?;
+                if chunk.unparsed > 0 && self.summary.first_unparsed.len() < SHOWN_MAX {
+                    self.summary.keep_unparsed(event)?;
+                }
                 start = *end as usize;
             }
         }
         self.out.flush()
     }
-}
-
-/// The time, then a field a line.
-fn write_pretty(out: &mut impl Write, event: &[u8]) -> io::Result<()> {
-    let event: Value = serde_json::from_slice(event)?;
-    writeln!(out, "{}", event["time"].as_str().unwrap_or_default())?;
-    for (name, value) in event["data"].as_object().into_iter().flatten() {
-        writeln!(out, "  {name:<32} {value}")?;
-    }
-    Ok(())
 }

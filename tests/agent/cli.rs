@@ -38,7 +38,36 @@ fn parse_prints_the_wire_and_a_summary() {
             "\n",
         )
     );
-    assert_eq!(stderr(&output), "3 lines, 2 events, 1 unparsed, 1 phoenix\n");
+    assert_eq!(
+        stderr(&output),
+        "3 lines, 2 events, 1 unparsed (50.0 %), 1 phoenix (50.0 %)\n\
+         shipped unparsed, the first 1:\n  no known format: \"plain\"\n"
+    );
+}
+
+#[test]
+fn the_summary_shows_the_first_five_unparsed_lines_and_no_control_character() {
+    let long = "x".repeat(300);
+    let input =
+        format!("a\u{1b}[2J\nb \"q\"\n{long}\nd\ne\nf\n{{\"msg\":\",\\\"meta.parse_error\\\":\\\"\"}}\n");
+    let output = run(&["parse"], &input);
+    let summary = stderr(&output);
+    assert!(summary.starts_with("7 lines, 7 events, 6 unparsed (85.7 %), 1 json (14.2 %)\n"), "{summary}");
+    assert!(summary.contains("the first 5:\n  no known format: \"a\\u001b[2J\"\n"), "{summary}");
+    assert!(
+        summary.contains(&format!("\"{}…\"", "x".repeat(200))) && !summary.contains("\"f\""),
+        "{summary}"
+    );
+    assert_eq!(summary.lines().count(), 7, "{summary}");
+}
+
+#[test]
+fn colours_are_not_for_pipes_unless_asked_for() {
+    let input = "{\"msg\":\"x\"}\n";
+    assert!(!stdout(&run(&["parse", "--pretty"], input)).contains('\x1b'));
+    assert!(
+        stdout(&run(&["parse", "--pretty", "--color", "always"], input)).contains("\x1b[32m\"x\"\x1b[0m")
+    );
 }
 
 #[test]
