@@ -234,6 +234,18 @@ mod tests {
     }
 
     #[test]
+    fn the_query_of_an_internal_redirect_is_not_the_requests() {
+        for format in ["$args $request_uri $uri", "$uri $args $request_uri"] {
+            let line = if format.starts_with("$args") { "tok=1 /x /internal" } else { "/internal tok=1 /x" };
+            let scratch = Scratch::new();
+            let mut record = Record::new();
+            parse(&compiled(&[format]), line.as_bytes(), &scratch, &mut record).unwrap();
+            assert_eq!(record.get("url.query"), None, "{format}");
+        }
+        check(&["$uri $args!"], "/x a=1!", &[("url.query", Value::text("a=1"))]);
+    }
+
+    #[test]
     fn the_finest_time_counts() {
         let scratch = Scratch::new();
         let mut record = Record::new();

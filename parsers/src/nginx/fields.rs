@@ -27,7 +27,10 @@ pub(super) struct Fields<'p, 'a> {
     /// The request line, or what it would have been put together from.
     request: Option<&'a [u8]>,
     uri: Option<&'a [u8]>,
+    args: Option<&'a [u8]>,
     protocol: Option<&'a [u8]>,
+    /// Whether the target is told as the client wrote it. `$args` may be those of an internal redirect.
+    target_told: bool,
     status: &'a [u8],
     attempts: Attempts<'a>,
 }
@@ -44,7 +47,9 @@ impl<'p, 'a> Fields<'p, 'a> {
             told: Told::default(),
             request: None,
             uri: None,
+            args: None,
             protocol: None,
+            target_told: false,
             status: b"",
             attempts: Attempts::default(),
         }
@@ -76,6 +81,7 @@ impl<'p, 'a> Fields<'p, 'a> {
             Variable::Request => {
                 self.request = Some(value);
                 self.told = request::set(value, self.escape, self.scratch, self.record);
+                self.target_told |= self.told.method.is_some();
             }
             Variable::UpstreamAddr => self.attempts.addresses = Some(value),
             Variable::UpstreamStatus => self.attempts.statuses = Some(value),
@@ -120,6 +126,9 @@ impl<'p, 'a> Fields<'p, 'a> {
 
     /// Completes the record after the last variable.
     pub(super) fn finish(self, format: &LogFormat) {
+        if let Some(args) = self.args.filter(|_| !self.target_told) {
+            self.record.set_text("url.query", args);
+        }
         self.attempts.set(self.escape, self.scratch, self.record);
         let body = self.body();
         self.record.set_text("body", body);
@@ -151,13 +160,14 @@ impl<'p, 'a> Fields<'p, 'a> {
                 let path = Target::of(value).set(self.escape, self.scratch, self.record);
                 self.told.path = self.told.path.or(path);
                 self.uri = self.uri.or(Some(text));
+                self.target_told = true;
             }
             Variable::Uri => {
                 self.record.set_text("url.path", text);
                 self.told.path = self.told.path.or(Some(text));
                 self.uri = self.uri.or(Some(text));
             }
-            Variable::Args => self.record.set_text("url.query", text),
+            Variable::Args => self.args = Some(text),
             Variable::Protocol => {
                 self.protocol = Some(text);
                 if let Some(version) = request::protocol_version(text.trim_ascii_end()) {

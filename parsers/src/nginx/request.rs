@@ -102,6 +102,8 @@ impl<'a> Target<'a> {
             Some(mark) => (&path_and_query[..mark], &path_and_query[mark + 1..]),
             None => (path_and_query, &b""[..]),
         };
+        // A whole URL without a path asks for the root (RFC 9110, 4.2.3).
+        let path = if path.is_empty() && !scheme.is_empty() { b"/" } else { path };
         Self { scheme, host, port, path, query }
     }
 
@@ -223,6 +225,11 @@ mod tests {
             fields("GET http://u@[::1]:81/abs?q HTTP/1.1"),
             "http.request.method=GET url.scheme=http server.address=[::1] server.port=Int(81) url.path=/abs \
              url.query=q network.protocol.version=1.1"
+        );
+        assert_eq!(
+            fields("GET http://a?q HTTP/1.0"),
+            "http.request.method=GET url.scheme=http server.address=a url.path=/ url.query=q \
+             network.protocol.version=1.0"
         );
         assert_eq!(
             fields("CONNECT a.test:443 HTTP/1.1"),
