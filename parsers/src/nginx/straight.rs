@@ -170,10 +170,13 @@ fn list(item: Item, groups: bool, rest: &[u8], attempts: &mut usize) -> Option<u
 fn digits(text: &[u8]) -> Option<(usize, i64)> {
     const LEN_MAX: usize = 18;
     let mut number = 0;
-    for (len, byte) in text.iter().take(LEN_MAX + 1).enumerate() {
+    for (len, byte) in text.iter().enumerate() {
         let digit = byte.wrapping_sub(b'0');
         if digit > 9 {
             return Some((len, number));
+        }
+        if len == LEN_MAX {
+            break;
         }
         number = number * 10 + i64::from(digit);
     }
@@ -280,6 +283,17 @@ mod tests {
         assert!(same(&format, line("a:1 2 0.001 200 : 3").as_bytes()));
         let addr_then_text = LogFormat::parse("$upstream_addr $req_id").unwrap();
         assert!(!same(&addr_then_text, b"a:1 : b:2 x"));
+    }
+
+    #[test]
+    fn a_number_too_long_for_one_is_left_to_the_search() {
+        let format = LogFormat::parse("$status $request_time x").unwrap();
+        let nines = "9".repeat(40);
+        for (status, time) in [(&*nines, "0.001"), (&nines[..19], "0.001"), ("200", &*format!("{nines}.001"))]
+        {
+            assert!(!same(&format, format!("{status} {time} x").as_bytes()));
+        }
+        assert!(same(&format, format!("{} 999999999999.999 x", &nines[..18]).as_bytes()));
     }
 
     proptest! {
