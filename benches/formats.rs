@@ -1,10 +1,10 @@
-//! Parsing alone, per format, over the golden corpora, in bytes of log; and beside it, on the same lines in the same
-//! run, the regex that others use for ingress-nginx's access lines, filling the same typed record.
+//! Parsing alone, per format and envelope, over the golden corpora, in bytes of log; and beside it, in the same run,
+//! what the same lines cost by other means.
 
 use std::{fs, hint::black_box, path::Path, time::Duration};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use hivetail_parsers::{Context, Format, Parser, Record, Scratch, Value, timestamp};
+use hivetail_parsers::{Context, Format, Parser, Record, Scratch, Value, envelope::Envelope, timestamp};
 use regex::bytes::Regex;
 
 /// The present `upstreaminfo`, its lists as text: more could not be asked of one regex.
@@ -50,48 +50,100 @@ fn by_regex<'a>(regex: &Regex, line: &'a [u8], record: &mut Record<'a>) -> Optio
     Some(())
 }
 
+/// Every corpus that has no line made to be odd; an envelope's with `auto` inside.
+const CORPORA: [&str; 20] = [
+    "ingress-nginx/ordinary.log",
+    "nginx/ordinary.log",
+    "nginx-error/ordinary.log",
+    "klog/ordinary.log",
+    "phoenix/default.log",
+    "phoenix/rich-metadata.log",
+    "json/ordinary.log",
+    "logger_json/ordinary.log",
+    "logfmt/ordinary.log",
+    "varnish/ordinary.log",
+    "fastly/ordinary.log",
+    "cri/nasty.log",
+    "docker/nasty.log",
+    "fly/nasty.log",
+    "syslog/nasty.log",
+    "journald/nasty.log",
+    "logplex/nasty.log",
+    "ingress-nginx/nasty.log",
+    "nginx/nasty.log",
+    "phoenix/nasty.log",
+];
+
+fn bytes(lines: &[Vec<u8>]) -> Throughput {
+    Throughput::Bytes(lines.iter().map(|line| line.len() as u64 + 1).sum())
+}
+
 fn formats(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("parse");
-    group.warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2));
-    for (format, name) in [
-        ("ingress-nginx", "ingress-nginx/ordinary.log"),
-        ("nginx", "nginx/ordinary.log"),
-        ("phoenix", "phoenix/default.log"),
-        ("phoenix", "phoenix/rich-metadata.log"),
-        ("json", "json/ordinary.log"),
-    ] {
+    group.warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(1));
+    for name in CORPORA {
         let lines = lines(name);
-        let parser = Parser::new(Format::from_name(format).unwrap_or(Format::Auto));
+        let folder = name.split('/').next().unwrap_or_default();
+        let parser = Parser::new(Format::from_name(folder).unwrap_or(Format::Auto));
+        let envelope = Envelope::from_name(folder).unwrap_or_default();
         let context = Context::default();
         let mut scratch = Scratch::new();
         let mut spare = Record::new();
-        group.throughput(Throughput::Bytes(lines.iter().map(|line| line.len() as u64 + 1).sum()));
+        group.throughput(bytes(&lines));
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
                 for line in &lines {
                     scratch.reset();
                     let mut record = std::mem::take(&mut spare).recycle();
-                    let _ = black_box(parser.parse(line, &context, &scratch, &mut record));
+                    let inner = envelope.open(line, &context, &scratch, &mut record);
+                    let inner = inner.map_or(&line[..], |inner| inner.line);
+                    let _ = black_box(parser.parse(inner, &context, &scratch, &mut record));
                     spare = record.recycle();
                 }
             });
         });
     }
-    let lines = lines("ingress-nginx/ordinary.log");
+    group.finish();
+}
+
+/// What the same lines cost otherwise: by a regex that fills the same record, as `serde_json::Value`, and to be only
+/// split at their newlines.
+fn beside(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("beside");
+    group.warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(1));
+    let ingress = lines(CORPORA[0]);
     let regex = Regex::new(INGRESS).expect("a sound regex");
+    group.throughput(bytes(&ingress));
     let mut spare = Record::new();
-    group.throughput(Throughput::Bytes(lines.iter().map(|line| line.len() as u64 + 1).sum()));
     group.bench_function("ingress-nginx by regex", |bencher| {
         bencher.iter(|| {
-            for line in &lines {
+            for line in &ingress {
                 let mut record = std::mem::take(&mut spare).recycle();
                 assert!(by_regex(&regex, line, &mut record).is_some());
                 spare = record.recycle();
             }
         });
     });
+    for name in ["json/ordinary.log", "logger_json/ordinary.log"] {
+        let lines = lines(name);
+        group.throughput(bytes(&lines));
+        group.bench_function(format!("{name} by serde_json"), |bencher| {
+            bencher.iter(|| {
+                for line in &lines {
+                    let _ = black_box(serde_json::from_slice::<serde_json::Value>(line));
+                }
+            });
+        });
+    }
+    for name in ["phoenix/default.log", "phoenix/rich-metadata.log", "cri/nasty.log"] {
+        let text = lines(name).join(&b'\n');
+        group.throughput(Throughput::Bytes(text.len() as u64));
+        group.bench_function(format!("{name} split"), |bencher| {
+            bencher.iter(|| memchr::memchr_iter(b'\n', &text).map(black_box).sum::<usize>());
+        });
+    }
     group.finish();
 }
 
-criterion_group!(benches, formats);
+criterion_group!(benches, formats, beside);
 criterion_main!(benches);

@@ -158,7 +158,7 @@ impl<'p, 'a> Keys<'p, 'a> {
             self.record.set("field.overflow", Value::Text(self.scratch.copy(&self.overflow)));
         }
         self.trace_ids();
-        self.record.keep_last(self.first);
+        self.record.keep_last(self.first, self.scratch);
     }
 
     /// `trace_id` and `span_id` tie the event to its trace, if they are real ids.

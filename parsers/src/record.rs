@@ -229,24 +229,44 @@ impl<'a> Record<'a> {
     }
 
     /// Keeps, of the fields from `first` on, only the last of each name.
-    pub(crate) fn keep_last(&mut self, first: usize) {
-        /// Up to here comparing all pairs is faster than hashing.
+    pub(crate) fn keep_last(&mut self, first: usize, scratch: &Scratch) {
+        /// Up to here comparing all pairs is faster than sorting.
         const PAIRS_MAX: usize = 48;
-        let fields = &self.fields[first..];
-        let repeated: Vec<bool> = if fields.len() <= PAIRS_MAX {
-            let later = |i: usize| fields[i + 1..].iter().any(|f| f.key.bytes() == fields[i].key.bytes());
-            if !(0..fields.len()).any(later) {
-                return;
+        if self.fields.len() - first > PAIRS_MAX {
+            return self.keep_last_of_many(first, scratch);
+        }
+        let mut at = first;
+        while at < self.fields.len() {
+            let name = self.fields[at].key.bytes();
+            if self.fields[at + 1..].iter().any(|later| later.key.bytes() == name) {
+                self.fields.remove(at);
+            } else {
+                at += 1;
             }
-            (0..fields.len()).map(later).collect()
-        } else {
-            let mut seen = std::collections::HashSet::new();
-            let mut repeated: Vec<bool> = fields.iter().rev().map(|f| !seen.insert(f.key.bytes())).collect();
-            repeated.reverse();
-            repeated
-        };
-        let mut repeated = std::iter::repeat_n(false, first).chain(repeated);
-        self.fields.retain(|_| !repeated.next().unwrap_or(false));
+        }
+    }
+
+    fn keep_last_of_many(&mut self, first: usize, scratch: &Scratch) {
+        let name = |index: usize| self.fields[index].key.bytes();
+        let order = scratch.indices(first..self.fields.len());
+        order.sort_unstable_by(|a, b| name(*a).cmp(name(*b)).then(a.cmp(b)));
+        // Those that another of the same name follows, gathered at the front.
+        let mut repeated = 0;
+        for at in 1..order.len() {
+            if name(order[at - 1]) == name(order[at]) {
+                order[repeated] = order[at - 1];
+                repeated += 1;
+            }
+        }
+        let repeated = &mut order[..repeated];
+        repeated.sort_unstable();
+        let mut dropped = repeated.iter().copied().peekable();
+        let mut index = 0;
+        self.fields.retain(|_| {
+            let drop = dropped.next_if_eq(&index).is_some();
+            index += 1;
+            !drop
+        });
     }
 }
 
@@ -293,6 +313,11 @@ impl Scratch {
         text
     }
 
+    /// A list of these indices.
+    pub(crate) fn indices(&self, range: std::ops::Range<usize>) -> &mut [usize] {
+        self.arena.alloc_slice_fill_iter(range)
+    }
+
     /// A list of that many places in a line.
     pub(crate) fn places(&self, count: usize) -> &mut [(usize, usize)] {
         self.arena.alloc_slice_fill_copy(count, (0, 0))
@@ -322,7 +347,7 @@ mod tests {
                 record.set_free(name.as_bytes(), Value::Bool(true));
             }
             record.set_free(b"a", Value::Int(2));
-            record.keep_last(first);
+            record.keep_last(first, &Scratch::new());
             assert_eq!(record.fields().len(), extra + 2);
             assert_eq!(record.fields()[0].value, Value::Int(0), "what was there before stays");
             assert_eq!(record.get("a"), Some(Value::Int(2)));

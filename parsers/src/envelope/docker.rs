@@ -39,7 +39,7 @@ pub(super) fn open<'a>(
     })?;
     let log = log.ok_or(ParseError("no log in the Docker object"))?;
     let at = at.ok_or(ParseError("no time in the Docker object"))?;
-    record.keep_last(first);
+    record.keep_last(first, scratch);
     record.time = Some(Time { at, source: TimeSource::Envelope });
     if let Some(stream) = stream {
         record.set("log.iostream", Value::text(stream));

@@ -72,7 +72,7 @@ pub(super) fn open<'a>(
     record.keep_first(first);
     entry.set(record)?;
     // What the input has under a name that was just set is not what the journal says.
-    record.keep_last(first);
+    record.keep_last(first, scratch);
     let partial = entry.partial == Some(b"true");
     let message = entry.message.map(|message| message.strip_suffix(b"\n").unwrap_or(message));
     Ok(Inner { line: message.unwrap_or(line), by_platform: message.is_none(), partial })

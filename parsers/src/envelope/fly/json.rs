@@ -39,7 +39,7 @@ pub(super) fn open<'a>(
     let at = at.ok_or(ParseError("no timestamp in the Fly object"))?;
     let message = message.ok_or(ParseError("no message in the Fly object"))?;
     let inner = entry.close(at, ansi::strip(message, scratch), record);
-    record.keep_last(first);
+    record.keep_last(first, scratch);
     Ok(inner)
 }
 

@@ -87,7 +87,7 @@ pub(in crate::envelope) fn structured_data<'a>(
         }
         rest = rest.trim_ascii_start().strip_prefix(b"]").ok_or(NO_DATA)?;
     }
-    record.keep_last(first);
+    record.keep_last(first, scratch);
     if rest.len() == text.len() - 1 { Err(NO_DATA) } else { message(rest) }
 }
 
