@@ -127,8 +127,6 @@ fn duration(keys: &mut Keys<'_, '_>, field: &'static str, ms: Option<f64>) -> bo
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
     use crate::timestamp;
 
@@ -244,19 +242,6 @@ mod tests {
             ("body", "said"),
         ] {
             assert_eq!(record.get(name), Some(Value::text(value)), "{name}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn any_bytes_and_any_cut_are_survived(
-            noise in prop::collection::vec(any::<u8>(), 0..60),
-            at in 0..FASTLY.len(),
-        ) {
-            let scratch = Scratch::new();
-            let (before, after) = FASTLY.as_bytes().split_at(at);
-            prop_assert!(parsed(before, &scratch).is_err());
-            let _ = (parsed(&noise, &scratch).is_ok(), parsed(&[before, &noise, after].concat(), &scratch).is_ok());
         }
     }
 }

@@ -26,7 +26,7 @@ use crate::{
     },
     number::whole,
     record::{Level, Record, Scratch, Time, TimeSource, Value},
-    timestamp::{self, Timestamp},
+    timestamp::{MonthDay, Timestamp},
 };
 
 struct Head<'a> {
@@ -48,7 +48,8 @@ pub(crate) fn parse<'a>(
 ) -> Result<(), ParseError> {
     let (text, head) = head(line).map_err(|_| ParseError("not a klog line"))?;
     let date = context.date.unwrap_or(Date::Near(Timestamp::from_ns(0)));
-    let at = timestamp::without_year(head.month, head.day, head.time, context.zone_offset_s, date)
+    let at = MonthDay::of(head.month, head.day, head.time)
+        .and_then(|time| time.at(context.zone_offset_s, Some(date)))
         .ok_or(ParseError("a klog time that does not exist"))?;
     record.time = Some(Time { at, source: TimeSource::Inferred });
     record.level = Some(head.level);
@@ -123,7 +124,7 @@ mod tests {
 
     fn parsed<'a>(line: &'a [u8], scratch: &'a Scratch) -> Result<Record<'a>, ParseError> {
         let mut record = Record::new();
-        let date = timestamp::rfc3339(b"2026-04-20T12:35:00Z").map(Date::Near);
+        let date = crate::timestamp::rfc3339(b"2026-04-20T12:35:00Z").map(Date::Near);
         parse(line, &Context { date, ..Context::default() }, scratch, &mut record).map(|()| record)
     }
 
@@ -147,7 +148,7 @@ mod tests {
             assert_eq!(record.get(name), Some(value), "{name}");
         }
         assert_eq!(record.get("none"), None);
-        let at = timestamp::rfc3339(b"2026-04-20T12:34:56.123456Z").unwrap();
+        let at = crate::timestamp::rfc3339(b"2026-04-20T12:34:56.123456Z").unwrap();
         assert_eq!(record.time, Some(Time { at, source: TimeSource::Inferred }));
         assert_eq!(record.level, Some(Level { severity: "info", text: b"I" }));
     }

@@ -240,19 +240,6 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_and_any_cut_are_survived(
-            noise in prop::collection::vec(any::<u8>(), 0..60),
-            at in 0..LINE.len(),
-        ) {
-            let scratch = Scratch::new();
-            let (before, after) = LINE.as_bytes().split_at(at);
-            let mixed = [before, &noise, after].concat();
-            for line in [&noise[..], before, &mixed] {
-                let _ = parse_told(line, &Context::default(), &scratch, &mut Record::new());
-            }
-        }
-
-        #[test]
         fn print_then_parse_is_identity(values in prop::collection::vec("\\PC*", 1..5)) {
             let print = |(n, value): (usize, &String)| format!("x{n}={value:?}");
             let line: Vec<String> = values.iter().enumerate().map(print).collect();

@@ -236,8 +236,6 @@ fn url<'a>(keys: &mut Keys<'_, 'a>, text: &'a [u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
     use crate::{Level, timestamp};
 
@@ -456,19 +454,6 @@ mod tests {
         let scratch = Scratch::new();
         for line in ["", "2026-11-21T20:59:56.311015+00:00 info: FORMATTER CRASH: {string,[1]}", "[1]"] {
             assert!(parsed(line.as_bytes(), &scratch).is_err(), "{line}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn any_bytes_and_any_cut_are_survived(
-            noise in prop::collection::vec(any::<u8>(), 0..60),
-            at in 0..BASIC_5.len(),
-        ) {
-            let scratch = Scratch::new();
-            let (before, after) = BASIC_5.as_bytes().split_at(at);
-            prop_assert!(parsed(before, &scratch).is_err());
-            let _ = (parsed(&noise, &scratch).is_ok(), parsed(&[before, &noise, after].concat(), &scratch).is_ok());
         }
     }
 }

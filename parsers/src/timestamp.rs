@@ -7,7 +7,7 @@
 mod yearless;
 
 use crate::{Date, number::whole};
-pub(crate) use yearless::syslog;
+pub(crate) use yearless::{MonthDay, syslog};
 
 const NS_PER_S: i64 = 1_000_000_000;
 const S_PER_DAY: i64 = 86_400;
@@ -141,18 +141,6 @@ pub fn time_of_day(text: &[u8], zone_offset_s: i32, date: Date) -> Option<Timest
     let today = local.div_euclid(S_PER_DAY);
     let near = |days| Civil { days, second, ns }.at_offset(i64::from(zone_offset_s));
     date.choose([today + 1, today, today - 1].into_iter().filter_map(near))
-}
-
-/// A month, a day and a time of day in the year that `date` tells, as [`time_of_day`] finds its day.
-#[must_use]
-pub fn without_year(month: i64, day: i64, time: &[u8], zone_offset_s: i32, date: Date) -> Option<Timestamp> {
-    let (second, ns) = clock(time)?;
-    let (year, _, _) = civil_from_days(date.about().0.div_euclid(NS_PER_S * S_PER_DAY));
-    let near = |year| {
-        let days = days_from_civil(year, month, day)?;
-        Civil { days, second, ns }.at_offset(i64::from(zone_offset_s))
-    };
-    date.choose([year + 1, year, year - 1].into_iter().filter_map(near))
 }
 
 impl Date {
@@ -340,26 +328,6 @@ mod tests {
         assert_eq!(printed(time_of_day(b"00:05:00.000", 0, changed)), "2026-11-22T00:05:00Z");
         let changed = Date::Before(rfc3339(b"2026-11-21T12:00:00Z").unwrap());
         assert_eq!(printed(time_of_day(b"21:00:00.000", 0, changed)), "2026-11-20T21:00:00Z");
-    }
-
-    #[test]
-    fn a_missing_year_is_the_nearest_or_the_last() {
-        let at = |text: &[u8]| rfc3339(text).unwrap();
-        let new_year = Date::Near(at(b"2027-01-01T00:00:01Z"));
-        assert_eq!(printed(without_year(12, 31, b"23:59:59.5", 0, new_year)), "2026-12-31T23:59:59.500Z");
-        assert_eq!(printed(without_year(1, 1, b"01:00:00", 3600, new_year)), "2027-01-01T00:00:00Z");
-        let changed = Date::Before(at(b"2026-04-20T12:00:00Z"));
-        assert_eq!(printed(without_year(4, 20, b"11:00:00", 0, changed)), "2026-04-20T11:00:00Z");
-        assert_eq!(printed(without_year(4, 21, b"11:00:00", 0, changed)), "2025-04-21T11:00:00Z");
-        for (month, day, time) in
-            [(13, 1, "00:00:00"), (2, 29, "00:00:00"), (4, 20, "24:00:00"), (4, 20, "1")]
-        {
-            assert_eq!(without_year(month, day, time.as_bytes(), 0, changed), None);
-        }
-        assert!(
-            without_year(i64::MAX, i64::MIN, b"00:00:00", i32::MAX, Date::Near(Timestamp(i64::MIN)))
-                .is_none()
-        );
     }
 
     #[test]

@@ -1,14 +1,17 @@
-//! Syslog's times (RFC 3164, 4.1.2): `Jun  8 11:54:08`, without a year and without a zone.
+//! Times without a year and without a zone: syslog's (RFC 3164, 4.1.2), `Jun  8 11:54:08`, and klog's.
 //!
-//! Takes also what is met in the wild: a day of one digit, a year after the day, a fraction, a month in capitals.
+//! Takes of syslog also what is met in the wild: a day of one digit, a year after the day, a fraction, a month in
+//! capitals.
 
-use super::{Civil, NS_PER_S, S_PER_DAY, Timestamp, civil_from_days, days_from_civil, digits, fraction, hms};
+use super::{
+    Civil, NS_PER_S, S_PER_DAY, Timestamp, civil_from_days, clock, days_from_civil, digits, fraction, hms,
+};
 use crate::Date;
 
 const MONTHS: [&[u8; 3]; 12] =
     [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
 
-/// A syslog time as it is written.
+/// A time as it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct MonthDay {
     year: Option<i64>,
@@ -39,6 +42,13 @@ pub(crate) fn syslog(text: &[u8]) -> Option<(MonthDay, &[u8])> {
 }
 
 impl MonthDay {
+    /// A month, a day, and a time of day with or without a fraction; `None` for a day that no year has.
+    pub(crate) fn of(month: i64, day: i64, time: &[u8]) -> Option<Self> {
+        let (second, ns) = clock(time)?;
+        days_from_civil(2000, month, day)?;
+        Some(Self { year: None, month, day, second, ns })
+    }
+
     /// The instant, its year being the one that brings it nearest to `date`, or the last one in which it is not
     /// after it; clocks and zones may differ by a day. `None` without a date.
     pub(crate) fn at(self, zone_offset_s: i32, date: Option<Date>) -> Option<Timestamp> {
@@ -98,6 +108,19 @@ mod tests {
         let zoned = printed("Jan  1 00:30:00", 3600, near("2025-12-31T23:30:00Z"));
         assert_eq!(zoned.as_deref(), Some("2025-12-31T23:30:00Z"));
         assert_eq!(printed("Jan  1 00:30:00", 0, None), None);
+    }
+
+    #[test]
+    fn a_month_a_day_and_a_time_of_day() {
+        let date = rfc3339(b"2027-01-01T00:00:01Z").map(Date::Near);
+        let at = MonthDay::of(12, 31, b"23:59:59.5").unwrap().at(0, date);
+        assert_eq!(at, rfc3339(b"2026-12-31T23:59:59.5Z"));
+        for (month, day, time) in
+            [(13, 1, "00:00:00"), (2, 30, "00:00:00"), (4, 20, "24:00:00"), (4, 20, "1")]
+        {
+            assert_eq!(MonthDay::of(month, day, time.as_bytes()), None);
+        }
+        assert_eq!(MonthDay::of(i64::MAX, i64::MIN, b"00:00:00"), None);
     }
 
     #[test]
