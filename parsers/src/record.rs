@@ -165,6 +165,18 @@ impl<'a> Record<'a> {
         self.set("meta.annotation_type", Value::text("span_event"));
     }
 
+    /// The same from a W3C `traceparent`: `00-<trace id>-<parent id>-<flags>`; nothing from any other text.
+    pub(crate) fn set_traceparent(&mut self, text: &'a [u8]) {
+        let mut parts = text.split(|byte| *byte == b'-');
+        let (Some([_, _]), Some(trace_id), Some(parent_id)) = (parts.next(), parts.next(), parts.next())
+        else {
+            return;
+        };
+        if parts.next().is_some() {
+            self.set_trace(hex_id(trace_id, 32), hex_id(parent_id, 16));
+        }
+    }
+
     /// The fields so far.
     #[must_use]
     pub fn fields(&self) -> &[Field<'a>] {

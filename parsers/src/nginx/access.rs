@@ -11,11 +11,12 @@ use crate::{
     record::{Record, Scratch},
 };
 
-/// ingress-nginx's `upstreaminfo` (`internal/ingress/controller/config/config.go`): the present one, and the one
-/// without the alternative upstream.
-pub(crate) const INGRESS: [&str; 2] = [
+/// ingress-nginx's `upstreaminfo` (`internal/ingress/controller/config/config.go`): the present one, the one without the
+/// alternative upstream, and that of its TCP and UDP services (`log-format-stream`).
+pub(crate) const INGRESS: [&str; 3] = [
     r#"$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent" $request_length $request_time [$proxy_upstream_name] [$proxy_alternative_upstream_name] $upstream_addr $upstream_response_length $upstream_response_time $upstream_status $req_id"#,
     r#"$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent" $request_length $request_time [$proxy_upstream_name] $upstream_addr $upstream_response_length $upstream_response_time $upstream_status $req_id"#,
+    "[$remote_addr] [$time_local] $protocol $status $bytes_sent $bytes_received $session_time",
 ];
 
 /// The same as they were until September 2019, with the client's address twice.
@@ -178,6 +179,97 @@ mod tests {
             line,
             &[("nginx.upstream.addr", Value::text("1.1.1.1:80")), ("request_id", Value::text("96c0"))],
         );
+    }
+
+    #[test]
+    fn a_tcp_service_of_the_ingress() {
+        check(
+            &INGRESS,
+            "[1.2.3.4] [07/Feb/2020:12:02:42 +0000] TCP 200 1 2 0.003",
+            &[("client.address", Value::text("1.2.3.4")), ("nginx.protocol", Value::text("TCP"))],
+        );
+    }
+
+    #[test]
+    fn what_is_no_host_is_none() {
+        let rest = r#" - - [21/Nov/2026:20:52:42 +0000] "GET /a HTTP/1.1" 200 2 "-" "c""#;
+        for who in [
+            "Nov 21 20:52:42 web1 nginx: 1.1.1.1",
+            "web_1  | 1.1.1.1",
+            "2026-11-21T20:52:42Z stdout F 1.1.1.1",
+            "10.0.0.1, 1.1.1.1",
+        ] {
+            refuses(&NGINX, &format!("{who}{rest}"));
+        }
+    }
+
+    #[test]
+    fn a_quote_is_never_in_a_value_that_is_escaped() {
+        let start = r#"1.1.1.1 - - [21/Nov/2026:20:52:42 +0000] "GET /a HTTP/1.1" 200 2"#;
+        refuses(&NGINX, &format!(r#"{start} "-" "Mozilla/5.0" 0.123 "example.com" "10.0.0.1:80""#));
+        refuses(&NGINX, &format!(r#"{start} "https://r/" 0.123 "Mozilla" "host""#));
+        refuses(
+            &[r#"$remote_addr "$request" "$http_user_agent" $status"#],
+            r#"1.1.1.1 "GET / HTTP/1.1" x "b" "a" 200"#,
+        );
+    }
+
+    #[test]
+    fn every_upstream_list_is_one() {
+        let format = "$status $upstream_connect_time $upstream_header_time $upstream_response_time";
+        check(
+            &[format],
+            "200 0.000, 0.001 -, 0.002 0.003, 0.004",
+            &[
+                ("nginx.upstream_connect_time", Value::text("0.000, 0.001")),
+                ("nginx.upstream_header_time", Value::text("-, 0.002")),
+                ("nginx.upstream.duration_ms", Value::Float(7.0)),
+            ],
+        );
+        let bytes = "$request_id $upstream_bytes_received $upstream_bytes_sent $upstream_cache_status";
+        check(&[bytes], "abc 12, 13 14, 15 HIT", &[("nginx.upstream_cache_status", Value::text("HIT"))]);
+    }
+
+    #[test]
+    fn a_separator_at_a_lists_end_is_no_attempt() {
+        let line = r#"1.1.1.1 - - [07/Feb/2020:12:02:42 +0000] "GET /x HTTP/1.1" 200 61 "-" "M" 348 0.001 [up] [] 172.17.0.124:80 :  0 :  0.518 :  500 :  abc"#;
+        check(
+            &INGRESS,
+            line,
+            &[
+                ("nginx.upstream.attempts", Value::Int(1)),
+                ("nginx.upstream.addr", Value::text("172.17.0.124:80")),
+                ("nginx.upstream.status", Value::Int(500)),
+                ("nginx.upstream.response_length", Value::Int(0)),
+                ("nginx.upstream.duration_ms", Value::Float(518.0)),
+                ("request_id", Value::text("abc")),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_status_has_three_digits() {
+        check(&["$remote_addr$status"], "1.1.1.1200", &[("client.address", Value::text("1.1.1.1"))]);
+        check(&["$http_user_agent$status"], "M/5.0200", &[("user_agent.original", Value::text("M/5.0"))]);
+        for status in ["200123", "20", "99999999999999999999"] {
+            refuses(&["$remote_addr $status x"], &format!("1.1.1.1 {status} x"));
+        }
+    }
+
+    #[test]
+    fn parts_told_beside_a_missing_request_line_count() {
+        let format = r#"$request_method $request_uri "$request" $status"#;
+        check(
+            &[format],
+            r#"GET /x "-" 400"#,
+            &[("name", Value::text("GET /x")), ("url.shape", Value::text("/x"))],
+        );
+        check(&["$request_method $uri $status"], "GET /x 200", &[("body", Value::text("GET /x 200"))]);
+        let json = r#"escape=json {"u":"$request_uri","up":"$proxy_upstream_name"}"#;
+        let scratch = Scratch::new();
+        let mut record = Record::new();
+        parse(&compiled(&[json]), br#"{"u":"/x","up":"-"}"#, &scratch, &mut record).unwrap();
+        assert_eq!(record.get("nginx.upstream.name"), None);
     }
 
     #[test]

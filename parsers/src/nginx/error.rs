@@ -126,7 +126,8 @@ fn set_tail<'a>(tail: &Tail<'a>, scratch: &'a Scratch, record: &mut Record<'a>) 
     if let Some(port) = port {
         record.set("server.port", Value::Int(port));
     }
-    let told = request::set(tail.request, Escape::None, scratch, record);
+    let request = if tail.request == b"-" { b"" } else { tail.request };
+    let told = request::set(request, Escape::None, scratch, record);
     if let (Some(method), Some(path)) = (told.method, told.path) {
         shape::set(method, path, told.side_by_side, scratch, record);
     }

@@ -66,7 +66,14 @@ impl<'p, 'a> Fields<'p, 'a> {
                 Some(value) => self.record.set(name, Value::Int(value)),
                 None => self.record.set_text(otherwise, self.text(value)),
             },
-            Variable::Header(name) | Variable::Other(name) => {
+            Variable::DashText(name) if value != b"-" => self.record.set_text(name, self.text(value)),
+            Variable::DashText(_) => {}
+            Variable::Traceparent => {
+                let value = self.text(value);
+                self.record.set_text("http.request.header.traceparent", value);
+                self.record.set_traceparent(value);
+            }
+            Variable::Header(name) | Variable::Other(name) | Variable::OtherList(name, _) => {
                 let value = self.text(value);
                 if !value.is_empty() {
                     self.record.set_free(self.scratch.copy(name.as_bytes()), Value::Text(value));
@@ -80,8 +87,9 @@ impl<'p, 'a> Fields<'p, 'a> {
             }
             Variable::Request => {
                 self.request = Some(value);
-                self.told = request::set(value, self.escape, self.scratch, self.record);
-                self.target_told |= self.told.method.is_some();
+                let told = request::set(value, self.escape, self.scratch, self.record);
+                self.target_told |= told.path.is_some();
+                self.told = told.or(self.told);
             }
             Variable::UpstreamAddr => self.attempts.addresses = Some(value),
             Variable::UpstreamStatus => self.attempts.statuses = Some(value),
@@ -201,8 +209,12 @@ impl<'p, 'a> Fields<'p, 'a> {
             None => {
                 let [method, uri, protocol] =
                     [self.told.method, self.uri, self.protocol].map(Option::unwrap_or_default);
-                let text = self.scratch.concat(&[method, b" ", uri, b" ", protocol, b" ", self.status]);
-                text.trim_ascii()
+                let said = [method, uri, protocol, self.status];
+                let blank = |at: usize| {
+                    let between = !said[at].is_empty() && said[..at].iter().any(|before| !before.is_empty());
+                    if between { &b" "[..] } else { b"" }
+                };
+                self.scratch.concat(&[method, blank(1), uri, blank(2), protocol, blank(3), self.status])
             }
         }
     }

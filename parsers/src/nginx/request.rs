@@ -21,6 +21,17 @@ pub(crate) struct Told<'a> {
     pub(crate) side_by_side: Option<&'a [u8]>,
 }
 
+impl<'a> Told<'a> {
+    /// What this tells, and of what it does not tell what the other does.
+    pub(crate) fn or(self, other: Self) -> Self {
+        Self {
+            method: self.method.or(other.method),
+            path: self.path.or(other.path),
+            side_by_side: self.side_by_side,
+        }
+    }
+}
+
 /// The parts of a request's target, as written; empty where it has none.
 pub(crate) struct Target<'a> {
     pub(crate) scheme: &'a [u8],
@@ -80,8 +91,13 @@ fn set_parts_of_odd_line<'a>(
         return Told::default();
     }
     record.set("http.request.method", Value::Text(method));
-    let path = Target::of(target).set(escape, scratch, record);
-    if let Some(version) = tokens.next_back().and_then(protocol_version) {
+    let third = tokens.next();
+    let version = tokens.next_back().or(third).and_then(protocol_version);
+    // Of a target with blanks in it the first word is a part only.
+    let whole = third.is_none()
+        || (version.is_some() && tokens.next().is_none() && third.and_then(protocol_version).is_some());
+    let path = if whole { Target::of(target).set(escape, scratch, record) } else { None };
+    if let Some(version) = version {
         record.set("network.protocol.version", Value::Text(version));
     }
     Told { method: Some(method), path, side_by_side: None }
@@ -254,6 +270,11 @@ mod tests {
                 "http.request.line=GET  /two HTTP/1.1  http.request.method=GET url.path=/two \
                  network.protocol.version=1.1",
             ),
+            (
+                "GET /a b?c HTTP/1.1",
+                "http.request.line=GET /a b?c HTTP/1.1 http.request.method=GET network.protocol.version=1.1",
+            ),
+            ("GET /a b", "http.request.line=GET /a b http.request.method=GET"),
             ("PROXY TCP4 1.2.3.4", "http.request.line=PROXY TCP4 1.2.3.4"),
         ] {
             assert_eq!(fields(raw), expected, "{raw:?}");

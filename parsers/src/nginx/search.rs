@@ -68,10 +68,7 @@ fn fits(format: &LogFormat, index: usize, value: &[u8], line: &[u8], places: &[(
     let Part { variable, literal, .. } = &format.parts[index];
     let literal = literal.text();
     if variable.is_free_text() {
-        // Before the first quote there is none.
-        let before_quote =
-            format.escape == Escape::Default && literal.first() == Some(&b'"') && index + 1 < places.len();
-        return (before_quote || format.escape.admits(value, literal)) && variable.admits(value, None);
+        return format.escape.admits(value, literal) && variable.admits(value, None);
     }
     let attempts = if variable.is_list() { attempts_before(format, index, line, places) } else { None };
     variable.admits(value, attempts)

@@ -62,6 +62,7 @@ impl Form {
                 Self::List(Item::Digits, groups)
             }
             Variable::UpstreamTime if next == b' ' => Self::List(Item::Seconds, groups),
+            Variable::OtherList(_, item) if next == b' ' => Self::List(*item, groups),
             _ if literal.is_empty() || next == b'-' => Self::Odd,
             Variable::RequestUri | Variable::Uri => Self::Until,
             free if free.is_free_text() && next == b'"' && escape != Escape::None => Self::Quoted,
@@ -115,7 +116,7 @@ fn value<'a>(
     let len = match form {
         Form::Digits | Form::Seconds | Form::Token | Form::Quoted if absent => 1,
         Form::Digits => {
-            let (len, number) = digits(rest)?;
+            let (len, number) = digits(rest).filter(|(len, _)| *len == 3 || *variable != Variable::Status)?;
             fields.set_whole(variable, &rest[..len], (len > 0).then_some(number));
             return literal.follows(rest, len).then_some(len);
         }
@@ -125,7 +126,7 @@ fn value<'a>(
             fields.set_ms(Some(ms as f64));
             return literal.follows(rest, len).then_some(len);
         }
-        Form::Token => memchr(b' ', rest)?,
+        Form::Token => memchr(b' ', rest).filter(|len| variable.admits(&rest[..*len], None))?,
         Form::Time => rest.get(..26).filter(|value| variable::is_clf(value))?.len(),
         Form::List(item, groups) => list(*item, *groups, rest, attempts)?,
         Form::Quoted => memchr(b'"', rest)?,
@@ -205,6 +206,9 @@ fn until(part: &Part, escape: Escape, rest: &[u8], attempts: &mut usize) -> Opti
         len += 1 + memchr(first, &rest[len + 1..])?;
     }
     let value = &rest[..len];
+    if variable.is_list() && value.ends_with(b" : ") {
+        return None;
+    }
     if variable.is_list() && !value.is_empty() {
         let known = (*attempts > 0).then_some(*attempts);
         *attempts = List(value).len();
@@ -287,11 +291,11 @@ mod tests {
 
     #[test]
     fn a_number_too_long_for_one_is_left_to_the_search() {
-        let format = LogFormat::parse("$status $request_time x").unwrap();
+        let format = LogFormat::parse("$bytes_sent $request_time x").unwrap();
         let nines = "9".repeat(40);
-        for (status, time) in [(&*nines, "0.001"), (&nines[..19], "0.001"), ("200", &*format!("{nines}.001"))]
+        for (bytes, time) in [(&*nines, "0.001"), (&nines[..19], "0.001"), ("200", &*format!("{nines}.001"))]
         {
-            assert!(!same(&format, format!("{status} {time} x").as_bytes()));
+            assert!(!same(&format, format!("{bytes} {time} x").as_bytes()));
         }
         assert!(same(&format, format!("{} 999999999999.999 x", &nines[..18]).as_bytes()));
     }

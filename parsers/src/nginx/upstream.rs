@@ -22,6 +22,12 @@ pub(super) fn is_missing(text: &[u8]) -> bool {
 pub(super) struct List<'a>(pub(super) &'a [u8]);
 
 impl<'a> List<'a> {
+    /// The list without the separator that nginx leaves at its end when a group was chosen and nothing was tried there.
+    /// All lists of a request end in it, then: it counts when they are compared, and means nothing.
+    fn trimmed(self) -> Self {
+        Self(self.0.strip_suffix(b" : ").unwrap_or(self.0))
+    }
+
     /// The items. An empty list has one empty item.
     pub(super) fn items(self) -> impl Iterator<Item = &'a [u8]> {
         let mut rest = Some(self.0);
@@ -89,11 +95,14 @@ impl<'a> Attempts<'a> {
     pub(super) fn set(&self, escape: Escape, scratch: &'a Scratch, record: &mut Record<'a>) {
         let lists = [self.addresses, self.lengths, self.times, self.statuses];
         let Some(model) = lists.into_iter().flatten().find(|list| !is_missing(list)) else { return };
-        let count = self.count.unwrap_or_else(|| List(model).len());
+        let count = self.count.unwrap_or_else(|| List(model).trimmed().len());
         let last = |list: Option<&'a [u8]>| match list {
-            Some(list) if count == 1 => list,
+            Some(list) if count == 1 => List(list).trimmed().0,
             // There are blanks in separators only, and each ends with one.
-            Some(list) => memrchr(b' ', list).map_or(list, |blank| &list[blank + 1..]),
+            Some(list) => {
+                let list = List(list).trimmed().0;
+                memrchr(b' ', list).map_or(list, |blank| &list[blank + 1..])
+            }
             None => b"",
         };
         record.set_text("nginx.upstream.addr", escape.text(last(self.addresses), scratch));
@@ -104,7 +113,7 @@ impl<'a> Attempts<'a> {
             record.set("nginx.upstream.response_length", Value::Int(length));
         }
         let times = match self.times {
-            Some(times) if count == 1 => seconds_to_ms(times),
+            Some(times) if count == 1 => seconds_to_ms(List(times).trimmed().0),
             Some(times) => List(times).items().filter_map(seconds_to_ms).reduce(|sum, ms| sum + ms),
             None => None,
         };

@@ -2,7 +2,10 @@
 //!
 //! Known ones are typed by name; any other becomes the text field `nginx.<name>`.
 
-use super::upstream::{List, is_missing};
+use super::{
+    straight::Item,
+    upstream::{List, is_missing},
+};
 use crate::number::{seconds_to_ms, whole};
 
 /// A variable of a log format.
@@ -14,8 +17,10 @@ pub(crate) enum Variable {
     Int(&'static str),
     /// A whole number that a client claimed: it may be anything.
     ClaimedInt(&'static str, &'static str),
-    /// The client's address: no blanks in it.
+    /// An address or a host's name: one word.
     Address(&'static str),
+    /// Text that is `-` where there is none, however values are escaped.
+    DashText(&'static str),
     /// `$time_local`.
     TimeLocal,
     /// `$time_iso8601`.
@@ -46,6 +51,10 @@ pub(crate) enum Variable {
     UpstreamTime,
     /// `$upstream_response_length`.
     UpstreamLength,
+    /// One of the other upstream lists, of seconds or of whole numbers; the whole field's name.
+    OtherList(String, Item),
+    /// `$http_traceparent`.
+    Traceparent,
     /// A request header, `$http_<name>`; the whole field's name.
     Header(String),
     /// Any other; the whole field's name.
@@ -69,7 +78,7 @@ impl Variable {
             "args" | "query_string" => Self::Args,
             "server_protocol" => Self::Protocol,
             "scheme" => Self::Text("url.scheme"),
-            "host" => Self::Text("server.address"),
+            "host" => Self::Address("server.address"),
             "server_port" => Self::Int("server.port"),
             "remote_port" => Self::Int("network.peer.port"),
             "status" => Self::Status,
@@ -83,12 +92,21 @@ impl Variable {
             "http_user_agent" => Self::Text("user_agent.original"),
             "http_referer" => Self::Text("http.request.header.referer"),
             "http_x_forwarded_for" => Self::Text("http.request.header.x-forwarded-for"),
-            "proxy_upstream_name" => Self::Text("nginx.upstream.name"),
-            "proxy_alternative_upstream_name" => Self::Text("nginx.upstream.alternative_name"),
+            "http_traceparent" => Self::Traceparent,
+            "proxy_upstream_name" => Self::DashText("nginx.upstream.name"),
+            "proxy_alternative_upstream_name" => Self::DashText("nginx.upstream.alternative_name"),
             "upstream_addr" => Self::UpstreamAddr,
             "upstream_status" => Self::UpstreamStatus,
             "upstream_response_time" => Self::UpstreamTime,
             "upstream_response_length" => Self::UpstreamLength,
+            "upstream_connect_time"
+            | "upstream_header_time"
+            | "upstream_first_byte_time"
+            | "upstream_session_time"
+            | "upstream_queue_time" => Self::OtherList(format!("nginx.{name}"), Item::Seconds),
+            "upstream_bytes_received" | "upstream_bytes_sent" => {
+                Self::OtherList(format!("nginx.{name}"), Item::Digits)
+            }
             "req_id" | "request_id" => Self::Text("request_id"),
             "hostname" => Self::Text("host.name"),
             "pid" => Self::Int("process.pid"),
@@ -114,7 +132,7 @@ impl Variable {
             Self::Uri => &["path"],
             Self::Args => &["query"],
             Self::Protocol => &["version"],
-            Self::Text(name) | Self::Int(name) => match name.as_bytes() {
+            Self::Text(name) | Self::Address(name) | Self::Int(name) => match name.as_bytes() {
                 b"url.scheme" | b"server.address" | b"server.port" => &["server"],
                 _ => &[],
             },
@@ -128,26 +146,32 @@ impl Variable {
         let number = |text: &[u8]| is_missing(text) || whole(text).is_some();
         match self {
             Self::Text(_)
+            | Self::DashText(_)
             | Self::ClaimedInt(..)
             | Self::Request
             | Self::Method
             | Self::Protocol
             | Self::Args
+            | Self::Traceparent
             | Self::Header(_)
             | Self::Other(_) => true,
             Self::RequestUri | Self::Uri => is_missing(value) || value[0] == b'/' || is_odd_target(value),
             Self::Int(_) => number(value),
-            Self::Address(_) => !value.contains(&b' '),
+            // With a comma at its end it is an item of a list.
+            Self::Address(_) => !value.contains(&b' ') && !value.ends_with(b","),
             Self::TimeLocal => is_clf(value),
             Self::TimeIso8601 => {
                 matches!(value, [_, _, _, _, b'-', _, _, b'-', _, _, b'T', ..]) && value.len() == 25
             }
             Self::Msec => value.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.'),
-            Self::Status => is_missing(value) || value.iter().all(u8::is_ascii_digit),
+            // nginx prints at least three digits (`%03ui`), and no status has more.
+            Self::Status => is_missing(value) || (value.len() == 3 && value.iter().all(u8::is_ascii_digit)),
             Self::RequestTime => is_missing(value) || seconds_to_ms(value).is_some(),
             Self::UpstreamAddr => List(value).has(attempts, |item| !item.contains(&b' ')),
-            Self::UpstreamStatus | Self::UpstreamLength => List(value).has(attempts, number),
-            Self::UpstreamTime => {
+            Self::UpstreamStatus | Self::UpstreamLength | Self::OtherList(_, Item::Digits) => {
+                List(value).has(attempts, number)
+            }
+            Self::UpstreamTime | Self::OtherList(..) => {
                 List(value).has(attempts, |item| is_missing(item) || seconds_to_ms(item).is_some())
             }
         }
@@ -158,6 +182,8 @@ impl Variable {
         matches!(
             self,
             Self::Text(_)
+                | Self::DashText(_)
+                | Self::Traceparent
                 | Self::ClaimedInt(..)
                 | Self::Request
                 | Self::Method
@@ -170,9 +196,16 @@ impl Variable {
         )
     }
 
-    /// Whether it is one of the four upstream lists, which have the same length.
+    /// Whether it is one of the upstream lists, which have the same length.
     pub(crate) const fn is_list(&self) -> bool {
-        matches!(self, Self::UpstreamAddr | Self::UpstreamStatus | Self::UpstreamTime | Self::UpstreamLength)
+        matches!(
+            self,
+            Self::UpstreamAddr
+                | Self::UpstreamStatus
+                | Self::UpstreamTime
+                | Self::UpstreamLength
+                | Self::OtherList(..)
+        )
     }
 }
 
