@@ -145,7 +145,7 @@ fn time(event: &Event<'_, '_>) -> (Timestamp, Option<&'static str>) {
         Some(time) => {
             let source = match time.source {
                 TimeSource::Log => None,
-                TimeSource::Inferred => Some("inferred"),
+                TimeSource::Inferred | TimeSource::InferredEnvelope => Some("inferred"),
                 TimeSource::Envelope => Some("envelope"),
             };
             (time.at, source)

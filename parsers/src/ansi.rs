@@ -1,4 +1,5 @@
-//! Colour codes in text: ECMA-48 "select graphic rendition" sequences, `ESC [ digits-and-semicolons m`.
+//! Colour codes in text: ECMA-48 "select graphic rendition" sequences, `ESC [ … m` with
+//! digits, semicolons and colons between.
 //!
 //! Takes bytes, gives the same bytes without the sequences; borrowed as they are when there are none.
 
@@ -9,7 +10,7 @@ const ESC: u8 = 0x1b;
 /// The length of the sequence that `text` begins with; 0 when it begins with none.
 pub(crate) fn sequence_len(text: &[u8]) -> usize {
     let [ESC, b'[', rest @ ..] = text else { return 0 };
-    let codes = rest.iter().take_while(|byte| byte.is_ascii_digit() || **byte == b';').count();
+    let codes = rest.iter().take_while(|byte| byte.is_ascii_digit() || matches!(**byte, b';' | b':')).count();
     if rest.get(codes) == Some(&b'm') { codes + 3 } else { 0 }
 }
 

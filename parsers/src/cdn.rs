@@ -14,6 +14,7 @@ use crate::{
     nginx::request::{self, Target},
     number::{count_to_ms, seconds_to_ms, whole},
     record::{Record, Scratch, Value},
+    shape,
 };
 
 /// What the body is made of, as written.
@@ -41,6 +42,7 @@ pub(crate) fn parse<'a>(
     })?;
     keys.body(summary.body(scratch));
     keys.finish();
+    shape::set_from_fields(scratch, record);
     Ok(())
 }
 
@@ -64,9 +66,8 @@ impl<'a> Summary<'a> {
                 known
             }
             b"url" => {
-                let known = url(keys, text);
-                self.url = if known { text } else { self.url };
-                known
+                self.url = text;
+                url(keys, text)
             }
             b"host" => host(keys, text),
             b"protocol" | b"request_protocol" => {
@@ -109,9 +110,12 @@ fn field_of(name: &[u8]) -> Option<&'static str> {
 
 fn url<'a>(keys: &mut Keys<'_, 'a>, text: &'a [u8]) -> bool {
     let target = Target::of(text);
-    keys.put("url.scheme", Value::Text(target.scheme));
-    keys.put("server.address", Value::Text(target.host));
-    keys.put("url.path", Value::Text(target.path)) && keys.put("url.query", Value::Text(target.query))
+    let server = keys.put("url.scheme", Value::Text(target.scheme))
+        && keys.put("server.address", Value::Text(target.host))
+        && target.port.is_none_or(|port| keys.put("server.port", Value::Int(port)));
+    let rest =
+        keys.put("url.path", Value::Text(target.path)) && keys.put("url.query", Value::Text(target.query));
+    server && rest
 }
 
 fn host<'a>(keys: &mut Keys<'_, 'a>, text: &'a [u8]) -> bool {

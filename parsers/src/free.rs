@@ -2,7 +2,8 @@
 //!
 //! Takes a name and a value, sets the field under that name, or as `field.<name>` where the name is ours: `meta.*`
 //! and `log.*`, what configuration or the envelope set, what events have from elsewhere, and a contract name with
-//! a value of another type. A contract name is never set to empty text.
+//! a value of another type. A contract name is never set to empty text or a
+//! dash: its field is absent then.
 
 use crate::{
     Context,
@@ -26,15 +27,25 @@ pub(crate) fn set<'a>(
     let config = context.reserved.iter().any(|reserved| reserved.as_bytes() == name);
     let taken = envelope || config || is_filled_otherwise(name) || names::is_reserved(name);
     match contract(name, value).filter(|_| !taken) {
-        Some(Value::Text(b"")) if names::type_of(name).is_some() => {}
+        Some(Value::Text(b"" | b"-")) if names::type_of(name).is_some() => {}
         Some(value) => record.set_free(name, value),
         None => record.set_free(scratch.concat(&[b"field.", name]), value),
     }
 }
 
-/// Names that events have from elsewhere; and a name has to be one.
+/// Names that events have from elsewhere (a trace's from real ids only), or that other names are moved to; and a name
+/// has to be one.
 fn is_filled_otherwise(name: &[u8]) -> bool {
-    matches!(name, b"" | b"body" | b"error" | b"severity" | b"severity_text")
+    matches!(
+        name,
+        b"" | b"body"
+            | b"error"
+            | b"severity"
+            | b"severity_text"
+            | b"trace.trace_id"
+            | b"trace.parent_id"
+            | b"trace.span_id"
+    ) || name.starts_with(b"field.")
 }
 
 /// The value under a contract name, if it has the contract's type; any value under a free name.
@@ -74,6 +85,10 @@ mod tests {
         }
         set(b"duration_ms", Value::Int(7), 1, &context, &scratch, &mut record);
         set(b"host.name", Value::text(""), 1, &context, &scratch, &mut record);
+        set(b"request_id", Value::text("-"), 1, &context, &scratch, &mut record);
+        set(b"field.meta.x", Value::Int(2), 1, &context, &scratch, &mut record);
+        assert_eq!(record.get("request_id"), None);
+        assert_eq!(record.get("field.field.meta.x"), Some(Value::Int(2)));
         assert_eq!(record.get("duration_ms"), Some(Value::Float(7.0)));
         assert_eq!(record.get("host.name"), None);
     }

@@ -218,6 +218,41 @@ mod tests {
     }
 
     #[test]
+    fn the_first_level_and_message_count_and_no_other_is_lost() {
+        for (line, level, name, value) in [
+            (r#"{"severity":"ERROR","level":"info","msg":"x"}"#, "error", "level", "info"),
+            (r#"{"level":"info","log.level":"error"}"#, "info", "field.log.level", "error"),
+            (r#"{"msg":"","message":"x","level":"info"}"#, "info", "body", "x"),
+            (r#"{"body":"b","msg":"x","level":"info"}"#, "info", "msg", "x"),
+        ] {
+            let scratch = Scratch::new();
+            let mut record = Record::new();
+            parse(line.as_bytes(), &Context::default(), &scratch, &mut record).unwrap();
+            assert_eq!(record.level.map(|level| level.severity), Some(level), "{line}");
+            assert_eq!(record.get(name), Some(Value::text(value)), "{line}");
+        }
+    }
+
+    #[test]
+    fn only_real_ids_tie_an_event_to_its_trace() {
+        let (trace, span) = ("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331");
+        for (line, tied) in [
+            (format!(r#"{{"traceparent":"00-{trace}-{span}-01"}}"#), true),
+            (format!(r#"{{"trace":{{"trace_id":"{trace}","span_id":"{span}"}}}}"#), true),
+            (format!(r#"{{"trace_id":"{trace}","span_id":"{span}"}}"#), true),
+            (r#"{"trace.trace_id":"-","trace.span_id":"x"}"#.to_owned(), false),
+            (format!(r#"{{"traceparent":"00-{trace}-{span}"}}"#), false),
+        ] {
+            let scratch = Scratch::new();
+            let mut record = Record::new();
+            parse(line.as_bytes(), &Context::default(), &scratch, &mut record).unwrap();
+            let expected = tied.then_some((Value::text(trace), Value::text(span)));
+            assert_eq!(record.get("trace.trace_id").zip(record.get("trace.parent_id")), expected, "{line}");
+            assert_eq!(record.get("trace.span_id"), None);
+        }
+    }
+
+    #[test]
     fn numbers_keep_their_digits() {
         let line = r#"{"a":9007199254740993,"b":18446744073709551615,"c":1.10,"d":1e999,"e":-3}"#;
         parsed(line, &[], |record| {

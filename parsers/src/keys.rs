@@ -41,6 +41,7 @@ pub(crate) struct Keys<'p, 'a> {
     pub(crate) record: &'p mut Record<'a>,
     /// How many fields the envelope had set before.
     first: usize,
+    has_level: bool,
     has_body: bool,
     /// The pairs beyond the limit, as JSON text without its last brace; not allocated unless there are some.
     overflow: Vec<u8>,
@@ -49,7 +50,7 @@ pub(crate) struct Keys<'p, 'a> {
 impl<'p, 'a> Keys<'p, 'a> {
     pub(crate) fn new(context: &'p Context<'p>, scratch: &'a Scratch, record: &'p mut Record<'a>) -> Self {
         let first = record.fields().len();
-        Self { context, scratch, record, first, has_body: false, overflow: Vec::new() }
+        Self { context, scratch, record, first, has_level: false, has_body: false, overflow: Vec::new() }
     }
 
     /// Any key.
@@ -71,7 +72,7 @@ impl<'p, 'a> Keys<'p, 'a> {
 
     /// A key that fills the event's time; answers whether it did.
     pub(crate) fn time(&mut self, pair: Pair<'a>) -> bool {
-        if pair.container || self.record.time.is_some_and(|time| time.source != TimeSource::Envelope) {
+        if pair.container || self.record.time.is_some_and(|time| !time.source.is_envelopes()) {
             return false;
         }
         let (at, source) = match pair.value {
@@ -85,13 +86,19 @@ impl<'p, 'a> Keys<'p, 'a> {
         at.is_some()
     }
 
-    /// A key that fills the event's level; answers whether it did.
+    /// A key that fills the event's level, the line's first; answers whether it did.
     pub(crate) fn level(&mut self, pair: Pair<'a>) -> bool {
+        !self.has_level && self.true_level(pair)
+    }
+
+    /// A key that says better than any other what the level is; answers whether it did.
+    pub(crate) fn true_level(&mut self, pair: Pair<'a>) -> bool {
         let level = match pair.value {
             Value::Text(text) if !pair.container => Level::of(text),
             _ => None,
         };
         self.record.level = level.or(self.record.level);
+        self.has_level |= level.is_some();
         level.is_some()
     }
 
@@ -103,12 +110,14 @@ impl<'p, 'a> Keys<'p, 'a> {
         }
     }
 
-    /// Sets the body, unless there is one.
+    /// Sets the body, unless there is one; an empty one is none. Answers whether that text is done with.
     pub(crate) fn body(&mut self, text: &'a [u8]) -> bool {
-        if !self.has_body {
-            self.record.set_text("body", text);
+        if text.is_empty() || self.has_body {
+            return text.is_empty();
         }
-        !std::mem::replace(&mut self.has_body, true)
+        self.record.set_text("body", text);
+        self.has_body = true;
+        true
     }
 
     /// A field of ours from a key of another name, which a preset knows to mean it; a number may have been
@@ -161,14 +170,22 @@ impl<'p, 'a> Keys<'p, 'a> {
         self.record.keep_last(self.first, self.scratch);
     }
 
-    /// `trace_id` and `span_id` tie the event to its trace, if they are real ids.
+    /// `trace_id` and `span_id`, alone or in an object `trace`, or `traceparent` tie the event to its trace, if they are
+    /// real ids.
     fn trace_ids(&mut self) {
-        let id = |name, digits| match self.record.get(name) {
-            Some(Value::Text(text)) => hex_id(text, digits),
-            _ => None,
+        let text = |names: [&str; 2]| {
+            names.into_iter().find_map(|name| match self.record.get(name) {
+                Some(Value::Text(text)) => Some(text),
+                _ => None,
+            })
         };
-        let (trace_id, span_id) = (id("trace_id", 32), id("span_id", 16));
-        self.record.set_trace(trace_id, span_id);
+        let trace_id = text(["trace_id", "field.trace.trace_id"]).and_then(|id| hex_id(id, 32));
+        let span_id = text(["span_id", "field.trace.span_id"]).and_then(|id| hex_id(id, 16));
+        let traceparent = text(["traceparent", "http.request.header.traceparent"]);
+        match (trace_id, traceparent) {
+            (None, Some(traceparent)) => self.record.set_traceparent(traceparent),
+            (trace_id, _) => self.record.set_trace(trace_id, span_id),
+        }
     }
 }
 
@@ -180,6 +197,8 @@ pub(crate) fn number(text: &[u8]) -> Value<'_> {
     if is_whole {
         return match whole(digits) {
             Some(value) => Value::Int(if negative { -value } else { value }),
+            // The smallest of all has no positive counterpart.
+            None if text == b"-9223372036854775808" => Value::Int(i64::MIN),
             None => Value::Text(text),
         };
     }

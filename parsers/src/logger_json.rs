@@ -21,6 +21,7 @@ use crate::{
     number::{count_to_ms, seconds_to_ms, whole},
     phoenix::message,
     record::{Record, Scratch, Value, hex_id},
+    shape,
 };
 use exception::Exception;
 use names::{Meaning, meaning};
@@ -37,6 +38,9 @@ struct Document<'a> {
     trace_id: Option<&'a [u8]>,
     span: Option<(Pair<'a>, &'a [u8])>,
     is_query: bool,
+    /// Whether Oban wrote it, and the time that passed, whose unit that decides.
+    is_job: bool,
+    duration: &'a [u8],
 }
 
 /// Appends the line's fields to `record`.
@@ -51,6 +55,7 @@ pub(crate) fn parse<'a>(
     json::flatten(line, &mut keys, |keys, pair| document.take(keys, pair))?;
     document.finish(&mut keys);
     keys.finish();
+    shape::set_from_fields(scratch, record);
     Ok(())
 }
 
@@ -60,7 +65,7 @@ impl<'a> Document<'a> {
         let pair = Pair { name: inner.unwrap_or(pair.name), ..pair };
         let done = match pair.name {
             b"erl_level" => {
-                self.is_true_level |= keys.level(pair);
+                self.is_true_level |= keys.true_level(pair);
                 self.is_true_level
             }
             b"log.logger" | b"log.origin.function" if !pair.container => {
@@ -76,6 +81,14 @@ impl<'a> Document<'a> {
             }
             // In a section of metadata it is whatever the app made of it.
             b"duration" if inner.is_some() => false,
+            b"source" if pair.text() == b"oban" => {
+                self.is_job = true;
+                false
+            }
+            b"duration" if !pair.container => {
+                self.duration = pair.text();
+                true
+            }
             _ => self.id(pair) || self.exception.take(pair) || self.known(keys, pair),
         };
         if !done {
@@ -147,6 +160,12 @@ impl<'a> Document<'a> {
         let dot = if module.is_empty() || self.function.is_empty() { &b""[..] } else { b"." };
         let function = keys.scratch.concat(&[module, dot, self.function]);
         keys.put("code.function.name", Value::Text(function));
+        // Oban's are in microseconds, Plug's and Phoenix' in nanoseconds.
+        if let Some(ms) = count_to_ms(self.duration, if self.is_job { 1e3 } else { 1e6 }) {
+            keys.put("duration_ms", Value::Float(ms));
+        } else if !self.duration.is_empty() {
+            keys.free(b"duration", Value::Text(self.duration));
+        }
         self.exception.set(keys);
         match (self.trace_id, self.span) {
             (None, Some((pair, _))) => metadata(keys, pair),
@@ -183,6 +202,9 @@ fn is_head(name: &[u8]) -> bool {
 
 /// Any other key: a section's keeps its name, one by itself is metadata.
 fn metadata<'a>(keys: &mut Keys<'_, 'a>, pair: Pair<'a>) {
+    if pair.container && pair.written == b"{}" {
+        return;
+    }
     if pair.name.is_empty() || memchr::memchr(b'.', pair.name).is_some() {
         return keys.free(pair.name, pair.value);
     }
@@ -353,6 +375,8 @@ mod tests {
                 ("url.full", Value::text("http://a.test:81/b")),
                 ("url.scheme", Value::text("http")),
                 ("url.path", Value::text("/b")),
+                ("url.shape", Value::text("/b")),
+                ("name", Value::text("GET /b")),
                 ("server.address", Value::text("a.test")),
                 ("server.port", Value::Int(81)),
                 ("elixir.pid", Value::text("<0.1.0>")),
@@ -373,6 +397,8 @@ mod tests {
             "2026-11-21T21:13:42.862Z",
             "error",
             &[
+                ("url.shape", Value::text("/a")),
+                ("name", Value::text("GET /a")),
                 ("body", Value::text("hi")),
                 ("dd.trace_id", Value::text("3309500741668975922")),
                 ("elixir.domain", Value::text("elixir")),

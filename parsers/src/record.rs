@@ -68,6 +68,16 @@ pub enum TimeSource {
     Inferred,
     /// The envelope's.
     Envelope,
+    /// The envelope's, but the date, the year or the zone was supplied.
+    InferredEnvelope,
+}
+
+impl TimeSource {
+    /// Whether the line inside knows better, if it has a time of its own.
+    #[must_use]
+    pub const fn is_envelopes(self) -> bool {
+        matches!(self, Self::Envelope | Self::InferredEnvelope)
+    }
 }
 
 /// An event's time.

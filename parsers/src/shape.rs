@@ -30,6 +30,18 @@ pub(crate) fn set<'a>(
     record.set("name", Value::Text(name));
 }
 
+/// The same from the method and the path of a record that has both, but for what it has already.
+pub(crate) fn set_from_fields<'a>(scratch: &'a Scratch, record: &mut Record<'a>) {
+    let text = |name: &str| match record.get(name) {
+        Some(Value::Text(text)) => Some(text),
+        _ => None,
+    };
+    let (Some(method), Some(path)) = (text("http.request.method"), text("url.path")) else { return };
+    let before = record.fields().len();
+    set(method, path, None, scratch, record);
+    record.drop_repeated(0, before);
+}
+
 /// The shape of a path.
 pub(crate) fn of<'a>(path: &'a [u8], scratch: &'a Scratch) -> &'a [u8] {
     let mut segments = Segments { path, at: 0, index: 0 };

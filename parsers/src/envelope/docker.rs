@@ -30,6 +30,9 @@ pub(super) fn open<'a>(
         b"time" => at = leaf.text().and_then(timestamp::rfc3339),
         b"stream" => {
             stream = ["stdout", "stderr"].into_iter().find(|name| leaf.text() == Some(name.as_bytes()));
+            if let (None, Some(value)) = (stream, leaf.value()) {
+                free::set(name, value, first, context, scratch, record);
+            }
         }
         _ => {
             if let Some(value) = leaf.value() {

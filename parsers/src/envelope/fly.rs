@@ -33,6 +33,10 @@ struct Entry<'a> {
     url: &'a [u8],
     request_id: &'a [u8],
     status: i64,
+    /// Whether the platform wrote it, whoever the provider is.
+    by_platform: bool,
+    /// Whether the time was written without its zone.
+    no_zone: bool,
 }
 
 /// Sets what the entry tells and answers the message.
@@ -52,8 +56,12 @@ pub(super) fn open<'a>(
 impl<'a> Entry<'a> {
     /// Sets the fields and answers the message, or the error's if there is no other.
     fn close(&self, at: Timestamp, message: &'a [u8], record: &mut Record<'a>) -> Inner<'a> {
-        record.time = Some(Time { at, source: TimeSource::Envelope });
+        let source = if self.no_zone { TimeSource::InferredEnvelope } else { TimeSource::Envelope };
+        record.time = Some(Time { at, source });
         record.level = Level::of(self.level);
+        if record.level.is_none() {
+            record.set_text("field.level", self.level);
+        }
         record.set_text("fly.provider", self.provider);
         record.set_text("fly.app.instance", self.instance);
         record.set_text("fly.region", self.region);
@@ -62,12 +70,12 @@ impl<'a> Entry<'a> {
         record.set_text("service.name", self.app);
         record.set_text("fly.host", self.host);
         let line = if message.is_empty() { self.error_message } else { message };
-        let by_platform = if matches!(self.provider, b"app" | b"") {
+        self.set_request(record);
+        let by_platform = if matches!(self.provider, b"app" | b"") && !self.by_platform {
             let said = platform::said(line);
             record.level = said.and_then(Level::of).or(record.level);
             said.is_some()
         } else {
-            self.set_request(record);
             if self.provider == b"proxy" {
                 proxy::set(line, record);
             }

@@ -34,9 +34,10 @@ fn field_of(name: &[u8]) -> Option<&'static str> {
     Some(match name {
         b"request_id" | b"http.request_id" | b"logging.googleapis.com/operation.id" => "request_id",
         b"duration_ms" => "duration_ms",
-        b"logging.googleapis.com/sourceLocation.file" | b"logger.file_name" | b"log.origin.file.name" => {
-            "code.file.path"
-        }
+        b"logging.googleapis.com/sourceLocation.file"
+        | b"logger.file_name"
+        | b"log.origin.file.name"
+        | b"file" => "code.file.path",
         b"request.connection.method"
         | b"connection.method"
         | b"httpRequest.requestMethod"
@@ -82,9 +83,10 @@ fn other(name: &[u8]) -> Option<Meaning> {
             Meaning::Code("code.function.name")
         }
         b"phoenix.controller" => Meaning::Code("phoenix.controller"),
-        b"logging.googleapis.com/sourceLocation.line" | b"logger.line" | b"log.origin.file.line" => {
-            Meaning::LineNumber
-        }
+        b"logging.googleapis.com/sourceLocation.line"
+        | b"logger.line"
+        | b"log.origin.file.line"
+        | b"line" => Meaning::LineNumber,
         b"pid"
         | b"logger.thread_name"
         | b"logging.googleapis.com/operation.producer"
@@ -92,7 +94,7 @@ fn other(name: &[u8]) -> Option<Meaning> {
         b"request.connection.protocol" | b"httpRequest.protocol" | b"http.version" => Meaning::Protocol,
         b"httpRequest.requestUrl" | b"http.url" => Meaning::Url,
         b"httpRequest.latency" => Meaning::Latency,
-        b"duration" | b"event.duration" => Meaning::Duration("duration_ms", 1e6),
+        b"event.duration" => Meaning::Duration("duration_ms", 1e6),
         _ => return None,
     })
 }

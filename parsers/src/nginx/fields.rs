@@ -189,7 +189,7 @@ impl<'p, 'a> Fields<'p, 'a> {
     /// The first time counts, unless a finer one follows.
     fn set_time(&mut self, at: Option<Timestamp>) -> bool {
         let Some(at) = at else { return false };
-        if self.record.time.is_none_or(|time| time.source == TimeSource::Envelope) {
+        if self.record.time.is_none_or(|time| time.source.is_envelopes()) {
             self.record.time = Some(Time { at, source: TimeSource::Log });
         }
         true

@@ -37,7 +37,8 @@ pub(super) fn open<'a>(
         }
     })?;
     let at = at.ok_or(ParseError("no timestamp in the Fly object"))?;
-    let message = message.ok_or(ParseError("no message in the Fly object"))?;
+    let message: &[u8] = message.ok_or(ParseError("no message in the Fly object"))?;
+    let message = message.strip_suffix(b"\n").unwrap_or(message);
     let inner = entry.close(at, ansi::strip(message, scratch), record);
     record.keep_last(first, scratch);
     Ok(inner)

@@ -54,7 +54,8 @@ pub(super) fn open<'a>(
     // Init's own lines begin with a blank, which copies from the web have once only.
     let spaced = old && platform::said(rest).is_none();
     let rest = if spaced { rest.strip_prefix(b" ").unwrap_or(rest) } else { rest };
-    let apps = matches!(entry.provider, b"app" | b"");
+    entry.by_platform = !entry.error_message.is_empty();
+    let apps = matches!(entry.provider, b"app" | b"") && !entry.by_platform;
     let message = if apps { rest } else { entry.take_parts(rest) };
     Ok(entry.close(at, message, record))
 }
@@ -69,10 +70,12 @@ fn error_first(quoted: &[u8]) -> Option<(&[u8], Prefix<'_>)> {
 }
 
 fn prefix(input: &[u8]) -> IResult<&[u8], Prefix<'_>> {
-    let (rest, (at, old)) =
+    let (rest, Written { at, old, no_zone }) =
         terminated(map_opt(take_till1(|byte| byte == b' '), time), tag(" ")).parse(input)?;
-    let (rest, who) = take_while(|byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit())(rest)?;
-    let instance = take_till1(|byte| byte == b']' || byte == b' ');
+    let in_word =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
+    let (rest, who) = take_while(in_word)(rest)?;
+    let instance = take_till(|byte| byte == b']' || byte == b' ');
     let (rest, instance) = opt(delimited(tag("["), instance, tag("]"))).parse(rest)?;
     // A machine id stands alone where the provider is not known; no provider has a digit in its name.
     let (provider, instance) = match instance {
@@ -83,14 +86,25 @@ fn prefix(input: &[u8]) -> IResult<&[u8], Prefix<'_>> {
     let (rest, region) = delimited(tag(" "), region, tag(" ")).parse(rest)?;
     let (rest, level) =
         delimited(tag("["), take_till(|byte| byte == b']' || byte == b' '), tag("]")).parse(rest)?;
-    Ok((rest, Prefix { at, old, entry: Entry { provider, instance, region, level, ..Entry::default() } }))
+    Ok((
+        rest,
+        Prefix { at, old, entry: Entry { provider, instance, region, level, no_zone, ..Entry::default() } },
+    ))
 }
 
-/// The time, and whether it is as older generations wrote it: with a fraction, or without its zone, which is UTC.
-fn time(text: &[u8]) -> Option<(Timestamp, bool)> {
+/// A time as a generation wrote it.
+struct Written {
+    at: Timestamp,
+    /// With a fraction, or without a zone, as older generations did.
+    old: bool,
+    /// Without its zone, which is UTC.
+    no_zone: bool,
+}
+
+fn time(text: &[u8]) -> Option<Written> {
     match timestamp::rfc3339(text) {
-        Some(at) => Some((at, text.contains(&b'.'))),
-        None => Some((timestamp::date_time(text, 0)?, true)),
+        Some(at) => Some(Written { at, old: text.contains(&b'.'), no_zone: false }),
+        None => Some(Written { at: timestamp::date_time(text, 0)?, old: true, no_zone: true }),
     }
 }
 
@@ -103,11 +117,11 @@ impl<'a> Entry<'a> {
             let taken = if part.ends_with(b"\"") { quoted(value, &PARTS[index + 1..]) } else { word(value) };
             let Some((value, after)) = taken else { break };
             match index {
-                0 => self.error_code = whole(value).unwrap_or_default(),
+                0 => self.error_code = signed(value).unwrap_or_default(),
                 1 => self.method = value,
                 2 => self.url = value,
                 3 => self.request_id = value,
-                _ => self.status = whole(value).unwrap_or_default(),
+                _ => self.status = signed(value).unwrap_or_default(),
             }
             rest = after;
         }
@@ -117,7 +131,12 @@ impl<'a> Entry<'a> {
 
 fn word(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let blank = memchr(b' ', text).unwrap_or(text.len());
-    whole(&text[..blank]).map(|_| (&text[..blank], text.get(blank + 1..).unwrap_or_default()))
+    signed(&text[..blank]).map(|_| (&text[..blank], text.get(blank + 1..).unwrap_or_default()))
+}
+
+/// A whole number, which Go may have written with a sign.
+fn signed(text: &[u8]) -> Option<i64> {
+    text.strip_prefix(b"-").map_or_else(|| whole(text), |digits| whole(digits).map(|number| -number))
 }
 
 /// Up to the quote after which the line ends or one of the parts to come begins; or up to the first, if the message

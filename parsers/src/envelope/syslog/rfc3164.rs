@@ -20,13 +20,13 @@ pub(super) fn header<'a>(
     record: &mut Record<'a>,
 ) -> Result<&'a [u8], ParseError> {
     let text = text.strip_prefix(b" ").unwrap_or(text);
-    let (at, rest) = time(text, context).ok_or(ParseError("no syslog time at the line's start"))?;
+    let (time, rest) = time(text, context).ok_or(ParseError("no syslog time at the line's start"))?;
     let rest = match rest {
         [b' ', rest @ ..] => rest,
         [b':', ..] | [] => rest,
         _ => return Err(ParseError("no blank after the syslog time")),
     };
-    record.time = at.map(|at| Time { at, source: TimeSource::Envelope });
+    record.time = time;
     let (message, tag) = match tag(rest) {
         Some((after, tag)) if matches!(after.first(), None | Some(b' ')) => (after, Some(tag)),
         _ => host(rest, record),
@@ -40,13 +40,31 @@ pub(super) fn header<'a>(
 }
 
 /// The time that the text begins with, if its year can be told, and what follows.
-fn time<'a>(text: &'a [u8], context: &Context<'_>) -> Option<(Option<timestamp::Timestamp>, &'a [u8])> {
+fn time<'a>(text: &'a [u8], context: &Context<'_>) -> Option<(Option<Time>, &'a [u8])> {
+    let inferred = |at| Time { at, source: TimeSource::InferredEnvelope };
     if let Some((time, rest)) = timestamp::syslog(text) {
-        return Some((time.at(context.zone_offset_s, context.date), rest));
+        let (zone_offset_s, rest) = zone(rest).unwrap_or((context.zone_offset_s, rest));
+        return Some((time.at(zone_offset_s, context.date).map(inferred), rest));
     }
     let (time, rest) = text.split_at(memchr(b' ', text).unwrap_or(text.len()));
-    let at = timestamp::rfc3339(time).or_else(|| timestamp::date_time(time, context.zone_offset_s));
-    Some((Some(at?), rest))
+    let told = timestamp::rfc3339(time).map(|at| Time { at, source: TimeSource::Envelope });
+    let time = told.or_else(|| timestamp::date_time(time, context.zone_offset_s).map(inferred));
+    Some((Some(time?), rest))
+}
+
+/// The zone that some programs write after the time, as an offset or as a name for UTC.
+fn zone(text: &[u8]) -> Option<(i32, &[u8])> {
+    let word = text.strip_prefix(b" ")?;
+    let (word, rest) = word.split_at(memchr(b' ', word)?);
+    let digit = |byte: &u8| byte.is_ascii_digit().then(|| i32::from(byte - b'0'));
+    match word {
+        b"UTC" | b"GMT" | b"Z" => Some((0, rest)),
+        [sign @ (b'+' | b'-'), h1, h2, b':', m1, m2] => {
+            let minutes = (digit(h1)? * 10 + digit(h2)?) * 60 + digit(m1)? * 10 + digit(m2)?;
+            Some((if *sign == b'-' { -minutes } else { minutes } * 60, rest))
+        }
+        _ => None,
+    }
 }
 
 /// Who wrote a message.
