@@ -46,8 +46,8 @@ impl Framing {
         match envelope {
             Envelope::Fly => Self::Objects,
             Envelope::Journald => Self::Journal,
-            Envelope::Logplex => Self::Octets,
-            Envelope::None | Envelope::Cri | Envelope::Docker | Envelope::Syslog => Self::Lines,
+            Envelope::Logplex | Envelope::Syslog => Self::Octets,
+            Envelope::None | Envelope::Cri | Envelope::Docker => Self::Lines,
         }
     }
 

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use hivetail_parsers::{
     Context, Date, Format, ParseError, Parser, Record, Scratch, Timestamp, Value,
-    envelope::{Envelope, Inner},
+    envelope::{self, Envelope, Inner},
     names,
 };
 
@@ -181,16 +181,27 @@ impl Pass {
         let date = record.time.map_or(date, |time| Some(Date::Near(time.at)));
         let context = Context { date, ..context };
         let inner = opened.unwrap_or(Inner::whole(line.text));
-        if inner.line.trim_ascii().is_empty() {
+        let blank = envelope::is_blank(inner.line);
+        if blank && !envelope::tells_more(&record) {
             self.record = record.recycle();
             return Became::Nothing;
         }
-        let format = if inner.by_platform { Format::Raw } else { self.parser.format() };
-        let mut parsed = self.parser.parse_as(format, inner.line, &context, &self.scratch, &mut record);
-        if let (Err(error), Ok(_)) = (opened, parsed) {
-            record.set("meta.parse_error", Value::text(error.0));
-            parsed = Err(error);
-        }
+        let parsed = match opened {
+            Err(error) => {
+                record.set("body", Value::Text(line.text));
+                record.set("meta.parse_error", Value::text(error.0));
+                Err(error)
+            }
+            Ok(_) if blank => {
+                record.set("log.format", Value::text(Format::Raw.name()));
+                Ok(Format::Raw)
+            }
+            Ok(Inner { by_platform, partial, line }) => {
+                // What is but a piece of a line would be read as a whole one.
+                let format = if by_platform || partial { Format::Raw } else { self.parser.format() };
+                self.parser.parse_as(format, line, &context, &self.scratch, &mut record)
+            }
+        };
         if self.removes_reserved {
             record.remove(&self.reserved);
         }
@@ -306,6 +317,52 @@ mod tests {
         let event = String::from_utf8(chunk.runs[0].events.clone()).unwrap();
         assert_eq!(event.matches("client.address").count(), 1, "{event}");
         assert!(!event.contains("1.2.3.4"), "{event}");
+    }
+
+    fn events(envelope: Envelope, text: &[u8]) -> (Vec<String>, Passed) {
+        let mut source = Source::new(SourceType::File);
+        source.envelope.0 = envelope;
+        let template = Template::parse("d").unwrap();
+        let mut pass = Pass::new(&source, &template, Arc::default(), Spares::default());
+        let chunk = pass.run(buffer(text).lines(), &mut facts(), NOW, usize::MAX);
+        let events = String::from_utf8(chunk.runs.into_iter().flat_map(|run| run.events).collect()).unwrap();
+        (events.split_inclusive("}},").map(str::to_owned).collect(), chunk.passed)
+    }
+
+    #[test]
+    fn a_blank_line_in_an_envelope_that_tells_more_is_an_event() {
+        let (events, passed) = events(
+            Envelope::Syslog,
+            b"<165>1 2003-10-11T22:14:15Z h app - ID47 [x@1 a=\"b\"]\n<165>1 2003-10-11T22:14:15Z h app - - - \n",
+        );
+        assert_eq!(passed, Passed { events: 1, blank: 1 });
+        assert!(events[0].contains("\"x@1.a\":\"b\"") && !events[0].contains("\"body\""), "{events:?}");
+        assert!(!events[0].contains("meta.parse_error"), "{events:?}");
+    }
+
+    #[test]
+    fn a_colour_code_alone_is_a_blank_line() {
+        let (_, passed) = events(Envelope::None, b"\x1b[22m\n \x1b[0m\x1b[38:2:1m\n\x1b[0mx\n");
+        assert_eq!(passed, Passed { events: 1, blank: 2 });
+    }
+
+    #[test]
+    fn what_is_in_no_envelope_is_raw_and_says_why() {
+        let (events, _) = events(Envelope::Docker, b"{\"log\":null,\"stream\":\"stdout\"}\n");
+        let body = "\"body\":\"{\\\"log\\\":null,\\\"stream\\\":\\\"stdout\\\"}\"";
+        let reason = "\"meta.parse_error\":\"no log in the Docker object\"";
+        assert!(events[0].contains(body) && events[0].contains(reason), "{events:?}");
+        assert!(!events[0].contains("\"stream\":"), "{events:?}");
+    }
+
+    #[test]
+    fn a_piece_of_a_line_is_not_read_as_a_whole_one() {
+        let (events, _) =
+            events(Envelope::Cri, b"2026-05-11T14:58:44.2Z stdout P 14:58:44.102 [info] GET /very/lo\n");
+        assert!(
+            events[0].contains("\"log.format\":\"raw\"") && !events[0].contains("url.path"),
+            "{events:?}"
+        );
     }
 
     #[test]

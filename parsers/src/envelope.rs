@@ -11,7 +11,7 @@ mod logplex;
 mod priority;
 mod syslog;
 
-use crate::{Context, ParseError, Record, Scratch};
+use crate::{Context, ParseError, Record, Scratch, ansi};
 
 /// What was in an envelope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,6 +110,39 @@ impl Envelope {
         }
         opened
     }
+}
+
+/// Fields that say who wrote a line and where: an envelope with nothing else in it is worth no event.
+const ORIGIN: [&str; 11] = [
+    "_",
+    "cloud.",
+    "container.",
+    "fly.",
+    "host.name",
+    "k8s.",
+    "log.iostream",
+    "process.pid",
+    "service.name",
+    "syslog.",
+    "systemd.",
+];
+
+/// Whether an envelope without a line tells more than who wrote it and where. Of the journal's fields those that begin
+/// with an underscore are the journal's own.
+#[must_use]
+pub fn tells_more(record: &Record<'_>) -> bool {
+    let is_origin = |name: &[u8]| ORIGIN.iter().any(|prefix| name.starts_with(prefix.as_bytes()));
+    record.fields().iter().any(|field| !is_origin(field.key.bytes()))
+}
+
+/// Whether there is nothing in a line but blanks and colour codes.
+#[must_use]
+pub fn is_blank(line: &[u8]) -> bool {
+    let mut rest = line.trim_ascii_start();
+    while let len @ 1.. = ansi::sequence_len(rest) {
+        rest = rest[len..].trim_ascii_start();
+    }
+    rest.is_empty()
 }
 
 #[cfg(test)]

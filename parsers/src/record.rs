@@ -5,7 +5,7 @@
 
 use bumpalo::Bump;
 
-use crate::{severity, timestamp::Timestamp};
+use crate::{json::scan, severity, timestamp::Timestamp};
 
 /// A field's value, borrowed. Text is bytes: whoever prints it decides what to do with invalid UTF-8.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -247,6 +247,28 @@ impl<'a> Record<'a> {
             } else {
                 at += 1;
             }
+        }
+    }
+
+    /// Of the fields from `first` on, puts texts of one name together, as JSON's text of an array.
+    pub(crate) fn join_repeated(&mut self, first: usize, scratch: &'a Scratch) {
+        let mut at = first;
+        while at < self.fields.len() {
+            let name = self.fields[at].key.bytes();
+            let same = |field: &Field<'a>| field.key.bytes() == name;
+            if self.fields[at + 1..].iter().any(same) {
+                let mut list = Vec::new();
+                for field in self.fields[at..].iter().filter(|field| same(field)) {
+                    if let Value::Text(text) = field.value {
+                        list.push(if list.is_empty() { b'[' } else { b',' });
+                        scan::quote(text, &mut list);
+                    }
+                }
+                list.push(b']');
+                self.fields[at].value = Value::Text(scratch.copy(&list));
+                self.drop_repeated(at, at + 1);
+            }
+            at += 1;
         }
     }
 

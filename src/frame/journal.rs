@@ -2,7 +2,8 @@
 //!
 //! An entry is fields up to a blank line. A field is a line `NAME=value`; or `NAME` alone on its line, the value's
 //! length in eight bytes (little-endian), the value, which may hold newlines, and a newline. A line that is neither
-//! is passed over. A line that begins with `{` where an entry should begin is an entry in JSON.
+//! is part of the entry that it is in; where an entry should begin it is a record of its own, as an entry in JSON is. An
+//! entry in JSON ends one that has no blank line after it.
 
 use memchr::memchr;
 
@@ -18,6 +19,8 @@ enum Field {
     Text(usize),
     /// After so many bytes come so many that may be anything.
     Binary(usize, u64),
+    /// It is a line of another kind.
+    Line,
     /// It is the blank line after the last one.
     None,
     /// What was read ends first.
@@ -31,7 +34,9 @@ pub(super) fn find(held: &[u8], search: Search) -> Result<Found<'_>, Search> {
         let rest = &held[at..];
         match inside {
             Inside::Line => return lines::find(held, search),
-            Inside::Start if rest.starts_with(b"{") => return lines::find_among_others(held, search),
+            Inside::Field if rest.starts_with(b"{") => {
+                return Ok(Found { text: held[..at].strip_suffix(b"\n").unwrap_or(&held[..at]), len: at });
+            }
             Inside::Counted(left) => {
                 let seen = rest.len().min(usize::try_from(left).unwrap_or(usize::MAX));
                 at += seen;
@@ -46,6 +51,8 @@ pub(super) fn find(held: &[u8], search: Search) -> Result<Found<'_>, Search> {
             },
             Inside::Start | Inside::Field | Inside::Object(_) => match field(rest) {
                 Field::Text(seen) => (at, inside) = (at + seen, Inside::Text),
+                Field::Line if inside == Inside::Start => return lines::find_among_others(held, search),
+                Field::Line => inside = Inside::Text,
                 Field::Binary(seen, left) => (at, inside) = (at + seen, Inside::Counted(left)),
                 Field::None => {
                     let fields = &held[..at];
@@ -62,9 +69,10 @@ fn field(text: &[u8]) -> Field {
     let start = &text[..text.len().min(NAME_BYTES_MAX + 1)];
     match start.iter().position(|byte| matches!(byte, b'=' | b'\n')) {
         None if start.len() <= NAME_BYTES_MAX => Field::Unknown,
-        None => Field::Text(start.len()),
         Some(0) if text[0] == b'\n' => Field::None,
-        Some(end) if text[end] == b'=' || !is_name(&text[..end]) => Field::Text(end),
+        Some(end) if end > 0 && is_name(&text[..end]) && text[end] == b'=' => Field::Text(end),
+        Some(end) if end == 0 || !is_name(&text[..end]) => Field::Line,
+        None => Field::Line,
         Some(end) => match text[end + 1..].first_chunk::<8>().map(|len| u64::from_le_bytes(*len)) {
             None => Field::Unknown,
             Some(len) if len > VALUE_BYTES_MAX => Field::Text(end),

@@ -1,7 +1,8 @@
 //! Octet counting (RFC 6587, 3.4.1): a message's length in bytes, a blank, the message.
 //!
 //! The length includes a newline at the message's end if there is one; it is no part of the record. What begins with
-//! no such length is a line, so that a stream that lost its count is in step again after the next newline.
+//! no such length is a line, so that a stream that lost its count is in step again after the next newline. A number is
+//! a length only if a message's `<` follows: a line may begin with a number, too.
 
 use super::{Found, Inside, Search, lines};
 
@@ -50,7 +51,11 @@ fn count(held: &[u8]) -> Count {
         None if digits <= DIGITS_MAX => Count::Unknown,
         Some(b' ') if digits > 0 => {
             let value = start[..digits].iter().fold(0, |value, digit| value * 10 + u64::from(digit - b'0'));
-            Count::Of(value, digits + 1)
+            match held.get(digits + 1) {
+                None => Count::Unknown,
+                Some(b'<') => Count::Of(value, digits + 1),
+                Some(_) => Count::None,
+            }
         }
         _ => Count::None,
     }

@@ -74,7 +74,7 @@ fn input() -> impl Strategy<Value = (Framing, Vec<u8>)> {
     const OBJECTS: &[&[u8]] = &[b"{", b"{\n", b"{\r\n", b"}", b"\"", b"\\", b"\n", b"\r", b" ", b"xyz"];
     const JOURNAL: &[&[u8]] =
         &[b"A", b"a", b"=", b"\n", b"\n", b"B\n\x03\0\0\0\0\0\0\0", b"C\n\x1e\0\0\0\0\0\0\0", b"{", b"xyz"];
-    const OCTETS: &[&[u8]] = &[b"3 ", b"40 ", b"0", b"1", b"9", b" ", b"<", b"\n", b"\r", b"xyz"];
+    const OCTETS: &[&[u8]] = &[b"3 <", b"40 <", b"4 ", b"0", b"1", b"9", b" ", b"<", b"\n", b"\r", b"xyz"];
     let pieces = |framing, pieces: &'static [&'static [u8]]| {
         prop::collection::vec(prop::sample::select(pieces), 0..200)
             .prop_map(move |pieces| (framing, pieces.concat()))
@@ -140,9 +140,9 @@ fn a_huge_record_is_read_past_in_fixed_memory() {
     let cases: [(Framing, &[u8], &[u8]); 5] = [
         (Framing::Lines, b"x", b"\nab\n"),
         (Framing::Objects, b"{\"", b"\"}\nab\n"),
-        (Framing::Journal, b"A=", b"\n\nab=\n\n"),
-        (Framing::Journal, b"A\n\xfe\xff\x18\0\0\0\0\0", b"\n\nab=\n\n"),
-        (Framing::Octets, b"9999999 ", b"\nab\n"),
+        (Framing::Journal, b"A=", b"\n\nAB=\n\n"),
+        (Framing::Journal, b"A\n\xfe\xff\x18\0\0\0\0\0", b"\n\nAB=\n\n"),
+        (Framing::Octets, b"9999999 <", b"\nab\n"),
     ];
     for (framing, start, end) in cases {
         let mut buffer = LineBuffer::framed(framing, CAP);
@@ -156,7 +156,7 @@ fn a_huge_record_is_read_past_in_fixed_memory() {
         };
         // What the fourth and the last case count.
         let total: usize = match framing {
-            Framing::Octets => start.len() + 9_999_999 - 1,
+            Framing::Octets => start.len() - 1 + 9_999_999 - 1,
             _ => start.len() + 0x18_fffe,
         };
         fill(&mut buffer, start, 0);
@@ -174,7 +174,7 @@ fn a_huge_record_is_read_past_in_fixed_memory() {
         let ends = if framing == Framing::Journal { 2 } else { end.len() - 3 };
         let huge = (total + ends) as u64;
         assert_eq!((lines.len(), lines[0].2, lines[0].3), (2, huge, true), "{framing:?}");
-        assert!(lines[1].0.starts_with(b"ab"), "{framing:?}");
+        assert!(lines[1].0.to_ascii_lowercase().starts_with(b"ab"), "{framing:?}");
     }
 }
 
@@ -238,6 +238,8 @@ fn objects_of_every_layout_and_damaged_ones() {
         ("{\n \"a\":1".into(), vec!["… {\n \"a\":1"]),
         ("{}".into(), vec!["… {}"]),
         ("\n{}\n".into(), vec!["", "{}"]),
+        ("{ foo: 1,\n2026 a\n2026 b\n".into(), vec!["{ foo: 1,", "2026 a", "2026 b"]),
+        ("{\"a\":{\n{\"b\":1}\n{\"c\":2}\n".into(), vec!["{\"a\":{", "{\"b\":1}", "{\"c\":2}"]),
     ] {
         assert_eq!(texts(Framing::Objects, input.as_bytes()), expected, "{input}");
     }
@@ -249,7 +251,12 @@ fn journal_entries_with_binary_fields() {
         (&b"A=1\nB=2\n\nA=3\n\n"[..], vec!["A=1\nB=2", "A=3"]),
         (b"A\n\x03\0\0\0\0\0\0\0x\n\n\nB=2\n\nA=3\n\n", vec!["A\n\x03\0\0\0\0\0\0\0x\n\n\nB=2", "A=3"]),
         (b"A\n\0\0\0\0\0\0\0\0\n\nB=2\n\n", vec!["A\n\0\0\0\0\0\0\0\0", "B=2"]),
-        (b"a line\nB=2\n\n", vec!["a line\nB=2"]),
+        (b"a line\nB=2\n\n", vec!["a line", "B=2"]),
+        (b"A=1\na line\nB=2\n\n", vec!["A=1\na line\nB=2"]),
+        (
+            b"-- Journal begins --\n{\"A\":1}\nA=1\n{\"A\":2}\ncut\":3}\n{}\n",
+            vec!["-- Journal begins --", "{\"A\":1}", "A=1", "{\"A\":2}", "cut\":3}", "{}"],
+        ),
         (b"A\n\0\0\0\0\0\0\0\x7f\nB=2\n\n", vec!["A\n\0\0\0\0\0\0\0\x7f\nB=2"]),
         (b"{\"A\":1}\n{\"A\":2}\n", vec!["{\"A\":1}", "{\"A\":2}"]),
         (b"\n\nA=1\n\nA=2\n", vec!["", "", "A=1", "… A=2\n"]),
@@ -261,8 +268,9 @@ fn journal_entries_with_binary_fields() {
 #[test]
 fn counted_messages_and_lines() {
     for (input, expected) in [
-        (&b"5 <1>ab7 <1>a\nb\n3 abc"[..], vec!["<1>ab", "<1>a\nb", "abc"]),
-        (b"4 a\r\n\n", vec!["a\r\n"]),
+        (&b"5 <1>ab7 <1>a\nb\n4 <abc"[..], vec!["<1>ab", "<1>a\nb", "<abc"]),
+        (b"5 <a\r\n\n", vec!["<a\r\n"]),
+        (b"2026 was a year\n<1>y\n5 <1>ab", vec!["2026 was a year", "<1>y", "<1>ab"]),
         (b"<1>ab\r\n5 <1>ab\n", vec!["<1>ab", "<1>ab", ""]),
         (b"2026-11-21 x\n0 x\n12345678 x\n 1 x\n", vec!["2026-11-21 x", "0 x", "12345678 x", " 1 x"]),
         (b"9 <1>ab", vec!["… <1>ab"]),

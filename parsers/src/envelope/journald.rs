@@ -1,11 +1,11 @@
 //! Entries of systemd's journal, as `journalctl -o json` or `-o export` prints them (systemd,
 //! `docs/JOURNAL_EXPORT_FORMATS.md`).
 //!
-//! In both, an entry is a list of fields. A field may be repeated: the first value counts. JSON has text, or an
-//! array of byte numbers where a value is not printable, an array of either where a field is repeated, and null
-//! for a value that is too long to be shown. The fields below mean the same everywhere; those that begin with two
-//! underscores are about the journal and are left out; any other is kept under its own name. An entry without a
-//! message is shown whole.
+//! In both, an entry is a list of fields. JSON has text, or an array of byte numbers where a value is not printable, an
+//! array of either where a field is repeated, and null for a value that is too long to be shown. The fields below mean
+//! the same everywhere; those that begin with two underscores are about the journal and are left out; any other, and
+//! one of those below that has no such value, is kept under its own name. The values of a repeated field are kept as
+//! JSON's text of an array. An entry without a message is shown whole.
 
 mod export;
 
@@ -69,7 +69,7 @@ pub(super) fn open<'a>(
     if record.fields().len() - first > free::FIELDS_MAX {
         return Err(ParseError("too many fields in the journal entry"));
     }
-    record.keep_first(first);
+    record.join_repeated(first, scratch);
     entry.set(record)?;
     // What the input has under a name that was just set is not what the journal says.
     record.keep_last(first, scratch);
@@ -78,16 +78,11 @@ pub(super) fn open<'a>(
     Ok(Inner { line: message.unwrap_or(line), by_platform: message.is_none(), partial })
 }
 
-/// A field's value, the first one if there are more; nothing for null.
+/// A field's value, as JSON's text if there are more; nothing for null.
 fn text<'a>(leaf: Leaf<'a>, scratch: &'a Scratch) -> Option<&'a [u8]> {
     match leaf {
         Leaf::Text(text) | Leaf::Number(text) => Some(text),
-        Leaf::Array(array) => {
-            leaves::bytes(array, scratch).or_else(|| match leaves::first(array, scratch)? {
-                Leaf::Array(array) => leaves::bytes(array, scratch),
-                first => first.text(),
-            })
-        }
+        Leaf::Array(array) => Some(leaves::bytes(array, scratch).unwrap_or(array)),
         Leaf::Null | Leaf::Bool(_) | Leaf::Object(_) => None,
     }
 }
@@ -110,22 +105,36 @@ impl<'a> Entry<'a> {
             b"CONTAINER_PARTIAL_MESSAGE" => &mut self.partial,
             _ => return other(name, value),
         };
-        place.get_or_insert(value);
+        match place {
+            None => *place = Some(value),
+            Some(_) => other(name, value),
+        }
     }
 
     fn set(&self, record: &mut Record<'a>) -> Result<(), ParseError> {
-        if let Some(us) = self.sent.or(self.received) {
-            let ns = whole(us).and_then(|us| us.checked_mul(1_000));
-            let at = ns.map(Timestamp::from_ns).ok_or(ParseError("a journal time that is no number"))?;
+        let at = |us: &[u8]| whole(us).filter(|us| *us > 0)?.checked_mul(1_000).map(Timestamp::from_ns);
+        if let Some(received) = self.received {
+            let received = at(received).ok_or(ParseError("a journal time that is no number"))?;
+            let at = self.sent.and_then(at).unwrap_or(received);
+            record.time = Some(Time { at, source: TimeSource::Envelope });
+        } else if let Some(at) = self.sent.and_then(at) {
             record.time = Some(Time { at, source: TimeSource::Envelope });
         }
-        let number = |text: Option<&[u8]>| text.and_then(whole);
-        record.level = number(self.priority).and_then(priority::level);
-        if let Some(facility) = number(self.facility) {
-            priority::set_facility(facility, record);
+        if let Some(text) = self.priority {
+            record.level = whole(text).and_then(priority::level);
+            if record.level.is_none() {
+                record.set_free(b"PRIORITY", Value::Text(text));
+            }
         }
-        if let Some(pid) = number(self.pid) {
-            record.set("process.pid", Value::Int(pid));
+        if let Some(text) = self.facility
+            && !whole(text).is_some_and(|facility| priority::set_facility(facility, record))
+        {
+            record.set_free(b"SYSLOG_FACILITY", Value::Text(text));
+        }
+        match (self.pid, self.pid.and_then(whole)) {
+            (_, Some(pid)) => record.set("process.pid", Value::Int(pid)),
+            (Some(text), None) => record.set_free(b"_PID", Value::Text(text)),
+            (None, None) => {}
         }
         record.set_text("systemd.unit", self.unit.unwrap_or_default());
         record.set_text("host.name", self.host.unwrap_or_default());
@@ -179,7 +188,7 @@ mod tests {
                 ("host.name", "web1"),
                 ("systemd.unit", "docker.service"),
                 ("syslog.facility", "daemon"),
-                ("UNIT_X", "a"),
+                ("UNIT_X", r#"["a","b"]"#),
                 ("_MACHINE_ID", "0a1b"),
             ] {
                 assert_eq!(record.get(name), Some(Value::text(value)), "{name}");
@@ -193,8 +202,9 @@ mod tests {
     fn messages_of_bytes_repeated_ones_and_none() {
         for (message, line) in [
             ("[27,91,51,49,109,255]", &b"\x1b[31m\xff"[..]),
-            (r#"["first","second"]"#, b"first"),
-            (r#"[[27,91],"second"]"#, b"\x1b["),
+            (r#"["first","second"]"#, br#"["first","second"]"#),
+            (r#"[[27,91],"second"]"#, br#"[[27,91],"second"]"#),
+            ("[300]", b"[300]"),
             ("\"\"", b""),
         ] {
             let scratch = Scratch::new();
@@ -215,6 +225,20 @@ mod tests {
         assert_eq!(record.get("field.meta.x"), Some(Value::text("1")));
         assert_eq!(record.get("field.process.pid"), Some(Value::text("1")));
         assert_eq!(record.fields().len(), 3);
+    }
+
+    #[test]
+    fn what_has_another_value_than_it_should_is_kept_as_it_is() {
+        let line = br#"{"__REALTIME_TIMESTAMP":"1778512722710400","_SOURCE_REALTIME_TIMESTAMP":"junk","MESSAGE":"x","PRIORITY":"9","_PID":"abc","SYSLOG_FACILITY":"99"}"#;
+        let scratch = Scratch::new();
+        let (inner, record) = opened(line, &scratch).unwrap();
+        assert_eq!((inner.line, record.level), (&b"x"[..], None));
+        assert_eq!(record.time.map(|time| time.at.ns()), Some(1_778_512_722_710_400_000));
+        for (name, value) in [("PRIORITY", "9"), ("_PID", "abc"), ("SYSLOG_FACILITY", "99")] {
+            assert_eq!(record.get(name), Some(Value::text(value)), "{name}");
+        }
+        let twice = opened(b"MESSAGE=a\nMESSAGE=b\n", &scratch).unwrap();
+        assert_eq!((twice.0.line, twice.1.get("MESSAGE")), (&b"a"[..], Some(Value::text("b"))));
     }
 
     #[test]

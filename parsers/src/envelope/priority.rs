@@ -37,11 +37,13 @@ pub(super) fn level(severity: i64) -> Option<Level<'static>> {
     Level::of(SEVERITIES.get(usize::try_from(severity).ok()?)?)
 }
 
-/// Sets `syslog.facility`, 0 to 23; nothing for a number that is none.
-pub(super) fn set_facility(facility: i64, record: &mut Record<'_>) {
-    if let Some(name) = usize::try_from(facility).ok().and_then(|number| FACILITIES.get(number)) {
+/// Sets `syslog.facility`, 0 to 23; answers whether the number is one.
+pub(super) fn set_facility(facility: i64, record: &mut Record<'_>) -> bool {
+    let name = usize::try_from(facility).ok().and_then(|number| FACILITIES.get(number));
+    if let Some(name) = name {
         record.set("syslog.facility", Value::text(name));
     }
+    name.is_some()
 }
 
 #[cfg(test)]

@@ -137,12 +137,6 @@ pub(crate) fn bytes<'a>(array: &[u8], scratch: &'a Scratch) -> Option<&'a [u8]> 
     sound.then_some(bytes)
 }
 
-/// An array's first element.
-pub(crate) fn first<'a>(array: &'a [u8], scratch: &'a Scratch) -> Option<Leaf<'a>> {
-    let (_, token) = scan::value(scan::skip_blanks(array.strip_prefix(b"[")?)).ok()?;
-    Some(Leaf::of(token, scratch))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -180,7 +174,5 @@ mod tests {
         for array in ["[256]", "[-1]", "[\"a\"]", "[1,[2]]", "[1.0]"] {
             assert_eq!(bytes(array.as_bytes(), &scratch), None, "{array}");
         }
-        assert_eq!(first(br#"[ "a\"b", 1]"#, &scratch), Some(Leaf::Text(b"a\"b")));
-        assert_eq!(first(b"[]", &scratch), None);
     }
 }

@@ -170,6 +170,24 @@ mod tests {
     }
 
     #[test]
+    fn an_apps_entry_keeps_all_it_tells() {
+        let line = r#"{"event":{"provider":"app"},"log":{"level":"weird"},"http":{"request":{"method":"GET","id":"rid"}},"error":{"message":"boom","code":5},"url":{"full":"http://h"},"message":"x\n","timestamp":"2022-09-27T20:34:37Z"}"#;
+        let scratch = Scratch::new();
+        let (inner, record) = opened(line, &scratch).unwrap();
+        assert_eq!(inner, Inner::whole(b"x"));
+        for (name, value) in [
+            ("field.level", Value::text("weird")),
+            ("http.request.method", Value::text("GET")),
+            ("request_id", Value::text("rid")),
+            ("error.message", Value::text("boom")),
+            ("error.code", Value::Int(5)),
+            ("url.full", Value::text("http://h")),
+        ] {
+            assert_eq!(record.get(name), Some(value), "{name}");
+        }
+    }
+
+    #[test]
     fn other_objects_are_refused() {
         for line in [
             "{}",

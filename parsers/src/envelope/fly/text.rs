@@ -180,6 +180,21 @@ mod tests {
     }
 
     #[test]
+    fn an_error_that_stands_first_is_never_lost() {
+        for who in ["4d895d5ec41638", "app[4d89]", "health-check[4d89]"] {
+            let line = format!(
+                "error.message=\"boom\" 2025-01-02T03:04:05Z {who} ams [error]error.code=-2 request.url=\"/u\" "
+            );
+            let scratch = Scratch::new();
+            let (inner, record) = opened(&line, &scratch).unwrap();
+            assert_eq!((inner.line, inner.by_platform), (&b"boom"[..], true), "{line}");
+            assert_eq!(record.get("error.message"), Some(Value::text("boom")));
+            assert_eq!(record.get("error.code"), Some(Value::Int(-2)));
+            assert_eq!(record.get("url.full"), Some(Value::text("/u")));
+        }
+    }
+
+    #[test]
     fn only_older_generations_have_a_blank_of_their_own() {
         for (prefix, message, inner, by_platform) in [
             ("2021-03-31T14:28:22.881Z c9b72c04 sea [info]", " x", "x", false),

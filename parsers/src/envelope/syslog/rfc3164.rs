@@ -120,6 +120,24 @@ mod tests {
         open(line.as_bytes(), &context, scratch, &mut record).map(|inner| (inner.line, record))
     }
 
+    #[test]
+    fn a_zone_after_the_time_is_the_times() {
+        for (line, time) in [
+            ("<34>Oct 11 22:14:15 UTC host su: x", "2026-10-11T22:14:15Z"),
+            ("<34>Oct 11 22:14:15 +02:00 host su: x", "2026-10-11T20:14:15Z"),
+            ("<34>Oct 11 22:14:15 host su: x", "2026-10-11T21:14:15Z"),
+        ] {
+            let scratch = Scratch::new();
+            let (message, record) = opened(line, &scratch).unwrap();
+            assert_eq!((message, record.get("host.name")), (&b"x"[..], Some(Value::text("host"))), "{line}");
+            let at = record.time.unwrap();
+            assert_eq!(
+                (Some(at.at), at.source),
+                (timestamp::rfc3339(time.as_bytes()), TimeSource::InferredEnvelope)
+            );
+        }
+    }
+
     /// Host, app, process id, message.
     type Parts<'a> = (Option<&'a str>, Option<&'a str>, Option<i64>, &'a str);
 

@@ -2,7 +2,8 @@
 //!
 //! Fields stand between single blanks, `-` is one that is not there. Structured data is `-` or any number of
 //! `[id name="value" …]`, in which `\"`, `\\` and `\]` are escapes; blanks after an equals sign, which some programs
-//! write, are passed over. A parameter becomes the field `<id>.<name>`.
+//! write, are passed over. A parameter becomes the field `<id>.<name>`; of one that is repeated (6.3.3) the values are
+//! kept as JSON's text of an array.
 
 use memchr::{memchr, memchr2};
 use nom::{
@@ -82,12 +83,14 @@ pub(in crate::envelope) fn structured_data<'a>(
                 return Err(ParseError("too many parameters in structured data"));
             }
             let name = scratch.concat(&[id, b".", name]);
-            free::set(name, Value::Text(unescape(text, scratch)), first, context, scratch, record);
+            if !text.is_empty() {
+                free::set(name, Value::Text(unescape(text, scratch)), first, context, scratch, record);
+            }
             rest = after;
         }
         rest = rest.trim_ascii_start().strip_prefix(b"]").ok_or(NO_DATA)?;
     }
-    record.keep_last(first, scratch);
+    record.join_repeated(first, scratch);
     if rest.len() == text.len() - 1 { Err(NO_DATA) } else { message(rest) }
 }
 
@@ -178,13 +181,7 @@ mod tests {
         let line = r#"<13>1 2019-02-13T19:48:34+00:00 h root 8449 - [x@1 iut="3" src= "A \"B\" \\ \] \n é" e=""][empty][y a="1" a="2" meta.z="" ] qwerty"#;
         let (message, record) = opened(line, &scratch).unwrap();
         assert_eq!(message, b"qwerty");
-        for (name, value) in [
-            ("x@1.iut", "3"),
-            ("x@1.src", "A \"B\" \\ ] \\n é"),
-            ("x@1.e", ""),
-            ("y.a", "2"),
-            ("y.meta.z", ""),
-        ] {
+        for (name, value) in [("x@1.iut", "3"), ("x@1.src", "A \"B\" \\ ] \\n é"), ("y.a", r#"["1","2"]"#)] {
             assert_eq!(record.get(name), Some(Value::text(value)), "{name}");
         }
         let (_, record) = opened(r#"1 - - - - - [meta x="1"][process pid="1"]"#, &scratch).unwrap();
@@ -193,8 +190,18 @@ mod tests {
     }
 
     #[test]
+    fn a_repeated_parameter_keeps_all_its_values() {
+        let scratch = Scratch::new();
+        let mut record = Record::new();
+        let text = br#" [origin ip="192.0.2.1" ip="192.0.2.129" x=""] m"#;
+        structured_data(text, &Context::default(), &scratch, &mut record).unwrap();
+        assert_eq!(record.get("origin.ip"), Some(Value::text(r#"["192.0.2.1","192.0.2.129"]"#)));
+        assert_eq!(record.fields().len(), 1);
+    }
+
+    #[test]
     fn malformed_headers_and_data_are_refused() {
-        let many = format!("1 - - - - - [a{}]", " b=\"\"".repeat(free::FIELDS_MAX + 1));
+        let many = format!("1 - - - - - [a{}]", " b=\"1\"".repeat(free::FIELDS_MAX + 1));
         for line in [
             "<13>1 2019-02-13T19:48:34+00:00 h a p",
             "<13>1 2019-02-13T19:48:34+00:00 h a p m",
