@@ -302,8 +302,8 @@ impl Parser {
 }
 
 impl Parser {
-    /// A Logger line, in the pattern that was given or one of the usual ones. One without a time counts only where
-    /// the source is known to be Phoenix: other programs write `[error] …`, too.
+    /// A Logger line, in the pattern that was given or one of the usual ones. One without a time counts for what it is
+    /// where the source is known to be Phoenix; elsewhere other programs write `[error] …`, too.
     fn phoenix<'a>(
         &self,
         told: bool,

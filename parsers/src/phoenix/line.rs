@@ -3,8 +3,8 @@
 //! Without a pattern of the source's own it takes the forms that programs print unconfigured: Elixir's default
 //! and what `mix phx.new` writes, `$time $metadata[$level] $message`, also with `$date ` or `$dateT` before
 //! it, a `Z` after the time, and the `$levelpad` of Elixir 1.10 to 1.13 (`logger/lib/logger/formatter.ex`).
-//! Only a source that was told to be Phoenix's has lines in the form of `mix phx.new`'s dev.exs, `[$level]
-//! $message`: other programs begin lines like that too. The level is the first `[known level] ` that comes
+//! Lines in the form of `mix phx.new`'s dev.exs, `[$level] $message`, are believed in a source that was told to be
+//! Phoenix's; elsewhere other programs begin lines like that too. The level is the first `[known level] ` that comes
 //! after sound metadata. Colour codes are stripped first; blank lines before the event (the default pattern
 //! begins with one) are skipped. A text of several lines is one event whose message has line breaks.
 
@@ -12,7 +12,7 @@ use memchr::memchr_iter;
 
 use super::{message, metadata, pattern::Pattern};
 use crate::{
-    Context, Date, ParseError, ansi,
+    Context, Date, Format, ParseError, ansi,
     record::{Level, Record, Scratch, Time, TimeSource, Value},
     timestamp::{self, Timestamp},
 };
@@ -37,14 +37,24 @@ pub(super) struct Event<'a> {
     pub(super) message: &'a [u8],
 }
 
-/// Appends the line's fields to `record`, if it begins with a time.
+/// Appends the line's fields to `record`, if it begins with a time; or if it begins with a level, and its message is of
+/// a kind that is known or the lane's last line was Phoenix's.
 pub(crate) fn parse<'a>(
     line: &'a [u8],
     context: &Context<'_>,
     scratch: &'a Scratch,
     record: &mut Record<'a>,
 ) -> Result<(), ParseError> {
-    timed(without_decoration(line, scratch))?.set(context, scratch, record)
+    let text = without_decoration(line, scratch);
+    let reason = match timed(text) {
+        Ok(event) => return event.set(context, scratch, record),
+        Err(reason) => reason,
+    };
+    let event = untimed(text).ok_or(reason)?;
+    let before = record.fields().len();
+    event.set(context, scratch, record)?;
+    let is_known_kind = record.fields().len() > before + usize::from(!event.message.is_empty());
+    (is_known_kind || context.prefer == Some(Format::Phoenix)).then_some(()).ok_or(reason)
 }
 
 /// Appends the fields of a line of a source that was told to be Phoenix's: with a time or without.
@@ -212,6 +222,24 @@ mod tests {
     }
 
     #[test]
+    fn a_line_without_a_time_is_believed_for_what_it_says_or_what_came_before() {
+        let read = |line: &str, prefer| {
+            let context = Context { prefer, ..Context::default() };
+            parse(line.as_bytes(), &context, &Scratch::new(), &mut Record::new()).is_ok()
+        };
+        for known in
+            ["[info] GET /x", "[info] Sent 200 in 812µs", "[debug] Processing with A.BController.c/2"]
+        {
+            assert!(read(known, None), "{known}");
+        }
+        for unknown in ["[error] no such file", "[notice] 12#12: start worker process 29", "[info] "] {
+            assert!(!read(unknown, None) && !read(unknown, Some(Format::Nginx)), "{unknown}");
+            assert!(read(unknown, Some(Format::Phoenix)), "{unknown}");
+        }
+        assert!(!read("[loud] GET /x", Some(Format::Phoenix)));
+    }
+
+    #[test]
     fn metadata_values_hold_blanks_and_brackets() {
         let scratch = Scratch::new();
         let line = "2026-11-20 21:13:54.233 request_id=client id with spaces 9 pid=<0.1.0> line=12 \
@@ -310,9 +338,11 @@ mod tests {
     #[test]
     fn lines_without_time_are_for_sources_that_were_told() {
         let scratch = Scratch::new();
+        let other = b"[warning] a message of any program";
+        assert!(parse(other, &Context::default(), &scratch, &mut Record::new()).is_err());
+        assert!(parse_told(other, &Context::default(), &scratch, &mut Record::new()).is_ok());
         let mut record = Record::new();
         let line = b"\x1b[0m\x1b[33m[warning] GET /a";
-        assert!(parse(line, &Context::default(), &scratch, &mut record).is_err());
         parse_told(line, &Context::default(), &scratch, &mut record).unwrap();
         assert_eq!(record.level, Level::of(b"warning"));
         assert_eq!(record.time, None);
