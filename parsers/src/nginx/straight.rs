@@ -126,7 +126,7 @@ fn value<'a>(
             fields.set_ms(Some(ms as f64));
             return literal.follows(rest, len).then_some(len);
         }
-        Form::Token => memchr(b' ', rest).filter(|len| variable.admits(&rest[..*len], None))?,
+        Form::Token => memchr(b' ', rest).filter(|len| !rest[..*len].ends_with(b","))?,
         Form::Time => rest.get(..26).filter(|value| variable::is_clf(value))?.len(),
         Form::List(item, groups) => list(*item, *groups, rest, attempts)?,
         Form::Quoted => memchr(b'"', rest)?,
