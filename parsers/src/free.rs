@@ -24,13 +24,17 @@ pub(crate) fn set<'a>(
     record: &mut Record<'a>,
 ) {
     let envelope = record.fields()[..first].iter().any(|field| field.key.bytes() == name);
-    let config = context.reserved.iter().any(|reserved| reserved.as_bytes() == name);
-    let taken = envelope || config || is_filled_otherwise(name) || names::is_reserved(name);
+    let taken = envelope || is_filled_otherwise(name) || is_reserved(name, context);
     match contract(name, value).filter(|_| !taken) {
         Some(Value::Text(b"" | b"-")) if names::type_of(name).is_some() => {}
         Some(value) => record.set_free(name, value),
         None => record.set_free(scratch.concat(&[b"field.", name]), value),
     }
+}
+
+/// Whether a name is configuration's, or the agent's own.
+pub(crate) fn is_reserved(name: &[u8], context: &Context<'_>) -> bool {
+    context.reserved.iter().any(|reserved| reserved.as_bytes() == name) || names::is_reserved(name)
 }
 
 /// Names that events have from elsewhere (a trace's from real ids only), or that other names are moved to; and a name

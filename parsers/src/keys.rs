@@ -134,7 +134,7 @@ impl<'p, 'a> Keys<'p, 'a> {
         if let Some(before) = self.record.get(name) {
             return before == value;
         }
-        let ours = !self.is_reserved(name.as_bytes());
+        let ours = !free::is_reserved(name.as_bytes(), self.context);
         if ours {
             self.record.error |= is_server_error(name.as_bytes(), value);
             self.record.set(name, value);
@@ -146,11 +146,6 @@ impl<'p, 'a> Keys<'p, 'a> {
     pub(crate) fn free(&mut self, name: &'a [u8], value: Value<'a>) {
         self.record.error |= is_server_error(name, value);
         free::set(name, value, self.first, self.context, self.scratch, self.record);
-    }
-
-    /// Whether a name is configuration's, or the agent's own.
-    fn is_reserved(&self, name: &[u8]) -> bool {
-        self.context.reserved.iter().any(|reserved| reserved.as_bytes() == name) || names::is_reserved(name)
     }
 
     /// The JSON text of the pairs beyond the limit, to which a `"key":value` can now be added.
