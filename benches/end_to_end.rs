@@ -18,7 +18,7 @@ use std::{
 };
 
 use hivetail::{
-    ack::{Claim, Ledger, Passed},
+    ack::{Claim, Ledger},
     batch::{Batch, Batcher, Key, Run},
     budget::{PASS_BYTES, Reservation},
     config::{Source, SourceType},
@@ -26,7 +26,7 @@ use hivetail::{
     deliver::compress::{Compression, Compressor},
     encode::Constants,
     frame::LineBuffer,
-    pass::{Pass, StreamFacts},
+    pass::{Moment, Pass, StreamFacts},
     spare::Spares,
 };
 use hivetail_parsers::Timestamp;
@@ -212,12 +212,12 @@ fn floor(log: &Path) -> Result<(Duration, Duration), Box<dyn std::error::Error>>
 fn for_each_body(log: &Path, mut each: impl FnMut(Batch)) -> Result<(), Box<dyn std::error::Error>> {
     let mut source = Source::new(SourceType::File);
     source.service = Some("ingress".to_owned());
-    let mut pass = Pass::new(&source, &Template::field("service.name"), Arc::default(), Spares::default());
+    let mut pass = Pass::new(&source, &Template::field("service.name"), Arc::default(), Spares::default(), 0);
     let mut constants = Constants::default();
     constants.push("service.name", "ingress");
     constants.push("log.file.path", &log.to_string_lossy());
     constants.push("log.file.id", "0123456789abcdef");
-    let mut facts = StreamFacts { constants, tells_offset: true, date: None, prefer: None };
+    let facts = StreamFacts { tells_offset: true, ..StreamFacts::new(constants) };
     let mut buffer = LineBuffer::new(1 << 20);
     let mut batcher = Batcher::new(BODY_BYTES_MAX, Duration::from_secs(3600), Spares::default());
     let mut ledger = Ledger::default();
@@ -225,20 +225,14 @@ fn for_each_body(log: &Path, mut each: impl FnMut(Batch)) -> Result<(), Box<dyn 
     let mut file = File::open(log)?;
     while buffer.fill(|room, _| file.read(room))? > 0 {
         while buffer.has_line() {
-            let chunk = pass.run(buffer.lines(), &mut facts, Timestamp::from_ns(0), PASS_BYTES);
+            let chunk = pass.run(buffer.lines(), &facts, Moment::at(Timestamp::from_ns(0)), PASS_BYTES);
             buffer.take(chunk.end);
-            let passed = Passed { ..chunk.passed };
-            let span = ledger.open_span(stream, chunk.end, passed);
+            let span = ledger.open_span(stream, chunk.end, chunk.passed, &chunk.held);
             for run in chunk.runs {
                 let key = Key { dataset: run.dataset, replayable: true };
-                let claim = Claim { span, events: passed.events };
-                let run = Run {
-                    key,
-                    events: run.events,
-                    ends: run.ends,
-                    claim,
-                    reservation: Reservation::default(),
-                };
+                let claims = run.claims.into_iter().map(|claim| Claim { span, ..claim }).collect();
+                let (events, ends, reservation) = (run.events, run.ends, Reservation::default());
+                let run = Run { key, events, ends, claims, reservation };
                 batcher.add(run, tokio::time::Instant::now(), &mut each);
             }
         }

@@ -9,7 +9,7 @@ use hivetail::{
     dataset::Template,
     encode::Constants,
     frame::{CHUNK_BYTES, LineBuffer},
-    pass::{Pass, StreamFacts},
+    pass::{Moment, Pass, StreamFacts},
     spare::Spares,
 };
 use hivetail_parsers::{Format, Timestamp, envelope::Envelope};
@@ -56,13 +56,14 @@ fn stages(criterion: &mut Criterion) {
         source.envelope = EnvelopeName(Envelope::from_name(known).unwrap_or_default());
         source.service = Some("web".to_owned());
         let spares = Spares::default();
-        let mut pass = Pass::new(&source, &Template::field("service.name"), Arc::default(), spares.clone());
+        let mut pass =
+            Pass::new(&source, &Template::field("service.name"), Arc::default(), spares.clone(), 1 << 20);
         let constants = Constants::default();
-        let mut facts = StreamFacts { constants, tells_offset: true, date: None, prefer: None };
+        let facts = StreamFacts { tells_offset: true, ..StreamFacts::new(constants) };
         group.throughput(Throughput::Bytes(bytes(&buffer)));
         group.bench_function(format!("pass {format}"), |bencher| {
             bencher.iter(|| {
-                let chunk = pass.run(buffer.lines(), &mut facts, Timestamp::from_ns(0), usize::MAX);
+                let chunk = pass.run(buffer.lines(), &facts, Moment::at(Timestamp::from_ns(0)), usize::MAX);
                 for run in chunk.runs {
                     spares.give(black_box(run.events));
                 }

@@ -1,7 +1,7 @@
 //! The ledger: which positions of each stream are decided, and what became of every line.
 //!
-//! Takes a span for each chunk read, and the outcome of each event made from it; gives the mark up to which a
-//! stream need not be read again, and the counts.
+//! Takes a span for each chunk read, with the lines of it that open joins hold, and the outcome of each event; gives
+//! the mark up to which a stream need not be read again, and the counts.
 //!
 //! Invariants: `resume` never moves backwards and never passes a position that is neither decided nor held; and
 //! at every moment `read + recovered` equals the sum of all outcomes and `open` ([`Counts::balance`]).
@@ -15,34 +15,81 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
 /// One ordered, positioned input: a generation of a file, or stdin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct StreamId(u32);
 
 /// A chunk's claim on its positions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SpanId {
     stream: StreamId,
     sequence: u64,
 }
 
-/// The share that a batch has in a span: this many of its events came from it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What events in a row draw on: lines of one span, and, if it is a single event, lines that a join held before.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
     /// The span.
     pub span: SpanId,
-    /// How many events; each is the home of one line.
+    /// How many events.
     pub events: u32,
+    /// How many of the span's lines each of them is made of.
+    pub lines: u32,
+    /// Lines from before the span; only for a single event.
+    pub held: Box<[HeldAt]>,
 }
 
-/// A line behind `resume` that is not decided yet, since a join still holds it.
+impl Claim {
+    /// The bytes that it takes.
+    #[must_use]
+    pub const fn cost(&self) -> usize {
+        size_of::<Self>() + size_of_val(&*self.held)
+    }
+}
+
+/// A line that a join holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeldAt {
+    /// Its stream.
+    pub stream: StreamId,
+    /// Where it starts there.
+    pub position: u64,
+}
+
+/// A line that an open join holds: when all else before `resume` is decided, it is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "(u64, u32, u32)", from = "(u64, u32, u32)")]
 pub struct Held {
     /// Where it starts in the stream.
     pub position: u64,
     /// Its length in bytes, its end included.
     pub len: u32,
-    /// What the join needs to know of it on start; 0 for now.
+    /// What the join needs to know of it on start: the constants here.
     pub flags: u32,
+}
+
+impl Held {
+    /// The line was shipped as an event of its own already: it only tells the join something, and is not counted.
+    pub const CONTEXT: u32 = 1;
+    /// The line is the last of its event: what follows it does not go on with it.
+    pub const LAST: u32 = 2;
+
+    /// Whether it was shipped as an event of its own.
+    #[must_use]
+    pub const fn is_context(self) -> bool {
+        self.flags & Self::CONTEXT != 0
+    }
+}
+
+impl From<Held> for (u64, u32, u32) {
+    fn from(held: Held) -> Self {
+        (held.position, held.len, held.flags)
+    }
+}
+
+impl From<(u64, u32, u32)> for Held {
+    fn from((position, len, flags): (u64, u32, u32)) -> Self {
+        Self { position, len, flags }
+    }
 }
 
 /// What a stream need not read again: everything before `resume` but the held lines.
@@ -57,13 +104,13 @@ pub struct Mark {
 /// What is known of a chunk's lines when its pass ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Passed {
-    /// Lines that became events, each with an outcome to come.
-    pub events: u32,
+    /// Lines of events that the chunk made, whose outcome is to come.
+    pub lines: u32,
     /// Lines with nothing in them.
     pub blank: u32,
 }
 
-/// What becomes of an event's lines.
+/// What becomes of an event's line at home.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// Honeycomb said 202.
@@ -83,6 +130,8 @@ pub struct Counts {
     pub recovered: u64,
     /// Lines whose event was accepted.
     pub accepted: u64,
+    /// Lines that became part of another line's event, which is decided.
+    pub joined: u64,
     /// Lines with nothing in them.
     pub blank: u64,
     /// Lines whose event was refused for good: `dropped{refused}`.
@@ -98,7 +147,7 @@ impl Counts {
     #[must_use]
     pub fn balance(&self) -> i128 {
         let input = i128::from(self.read) + i128::from(self.recovered);
-        let outcomes = [self.accepted, self.blank, self.refused, self.shutdown, self.open];
+        let outcomes = [self.accepted, self.joined, self.blank, self.refused, self.shutdown, self.open];
         input - outcomes.into_iter().map(i128::from).sum::<i128>()
     }
 }
@@ -106,7 +155,7 @@ impl Counts {
 #[derive(Debug)]
 struct Span {
     end: u64,
-    events_open: u32,
+    lines_open: u32,
 }
 
 #[derive(Debug)]
@@ -138,6 +187,40 @@ impl Ledger {
         id
     }
 
+    /// Enters the lines of a stream that a join held when its mark was saved: they are read again, and have no outcome.
+    pub fn recover(&mut self, id: StreamId, held: &[Held]) {
+        let lines = held.iter().filter(|held| !held.is_context()).count() as u64;
+        self.counts.recovered += lines;
+        self.counts.open += lines;
+        if let Some(stream) = self.streams.get_mut(&id) {
+            stream.held.extend(held.iter().map(|held| (held.position, *held)));
+        }
+    }
+
+    /// A line that was recovered has nothing to tell any more.
+    pub fn release(&mut self, at: HeldAt) {
+        let lines = self.take_held(at);
+        self.counts.open -= lines;
+        self.counts.blank += lines;
+        self.forget_if_done(at.stream);
+    }
+
+    /// The agent stops, and all that joins hold of a stream which can't be read again is lost.
+    pub fn lose_held(&mut self, id: StreamId) {
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        let held = std::mem::take(&mut stream.held);
+        let lines = held.values().filter(|held| !held.is_context()).count() as u64;
+        self.counts.open -= lines;
+        self.counts.shutdown += lines;
+        self.forget_if_done(id);
+    }
+
+    /// No longer holds a line; answers how many lines that counts for: context counts for none.
+    fn take_held(&mut self, at: HeldAt) -> u64 {
+        let held = self.streams.get_mut(&at.stream).and_then(|stream| stream.held.remove(&at.position));
+        held.map_or(0, |held| u64::from(!held.is_context()))
+    }
+
     /// Says that nothing more will be read from a stream; it goes when its last span is decided.
     pub fn close_stream(&mut self, id: StreamId) {
         if let Some(stream) = self.streams.get_mut(&id) {
@@ -146,28 +229,40 @@ impl Ledger {
         self.forget_if_done(id);
     }
 
-    /// Enters a chunk that ends at `end`, before any of its events can be decided.
-    pub fn open_span(&mut self, id: StreamId, end: u64, passed: Passed) -> SpanId {
-        self.counts.read += u64::from(passed.events) + u64::from(passed.blank);
+    /// Enters a chunk that ends at `end`, before any of its events can be decided, and the lines of it that open joins
+    /// hold.
+    pub fn open_span(&mut self, id: StreamId, end: u64, passed: Passed, held: &[Held]) -> SpanId {
+        let open = u64::from(passed.lines) + held.iter().filter(|held| !held.is_context()).count() as u64;
+        self.counts.read += open + u64::from(passed.blank);
         self.counts.blank += u64::from(passed.blank);
-        self.counts.open += u64::from(passed.events);
+        self.counts.open += open;
         let mut sequence = 0;
         if let Some(stream) = self.streams.get_mut(&id) {
             sequence = stream.first + stream.spans.len() as u64;
-            stream.spans.push_back(Span { end, events_open: passed.events });
+            stream.spans.push_back(Span { end, lines_open: passed.lines });
+            stream.held.extend(held.iter().map(|held| (held.position, *held)));
         }
         self.advance(id);
         SpanId { stream: id, sequence }
     }
 
-    /// Enters the outcome of some events of a span.
-    pub fn decide(&mut self, claim: Claim, outcome: Outcome) {
-        let lines = u64::from(claim.events);
+    /// Enters the outcome of that many of a claim's events. Each has one line at home, which has its outcome; the others
+    /// are joined.
+    pub fn decide(&mut self, claim: &Claim, events: u32, outcome: Outcome) {
+        if events == 0 {
+            return;
+        }
+        let held: u64 = claim.held.iter().map(|at| self.take_held(*at)).sum();
+        let (homes, lines) = (u64::from(events), u64::from(events) * u64::from(claim.lines) + held);
         self.counts.open -= lines;
+        self.counts.joined += lines - homes;
         match outcome {
-            Outcome::Accepted => self.counts.accepted += lines,
-            Outcome::Refused => self.counts.refused += lines,
-            Outcome::Shutdown => self.counts.shutdown += lines,
+            Outcome::Accepted => self.counts.accepted += homes,
+            Outcome::Refused => self.counts.refused += homes,
+            Outcome::Shutdown => self.counts.shutdown += homes,
+        }
+        for at in &claim.held {
+            self.forget_if_done(at.stream);
         }
         let SpanId { stream: id, sequence } = claim.span;
         let span = self.streams.get_mut(&id).and_then(|stream| {
@@ -175,7 +270,7 @@ impl Ledger {
             stream.spans.get_mut(index)
         });
         if let Some(span) = span {
-            span.events_open -= claim.events;
+            span.lines_open -= events * claim.lines;
         }
         self.advance(id);
         self.forget_if_done(id);
@@ -183,23 +278,34 @@ impl Ledger {
 
     fn advance(&mut self, id: StreamId) {
         let Some(stream) = self.streams.get_mut(&id) else { return };
-        while let Some(span) = stream.spans.pop_front_if(|span| span.events_open == 0) {
+        while let Some(span) = stream.spans.pop_front_if(|span| span.lines_open == 0) {
             stream.resume = span.end;
             stream.first += 1;
         }
     }
 
     fn forget_if_done(&mut self, id: StreamId) {
-        if self.streams.get(&id).is_some_and(|stream| stream.closed && stream.spans.is_empty()) {
+        let done = |stream: &Stream| stream.closed && stream.spans.is_empty() && stream.held.is_empty();
+        if self.streams.get(&id).is_some_and(done) {
             self.streams.remove(&id);
         }
     }
 
-    /// A stream's mark; `None` once it is closed and all of it decided.
+    /// A stream's mark; `None` once it is closed and all of it decided. What is held from `resume` on will be read again
+    /// with all else there.
     #[must_use]
     pub fn mark(&self, id: StreamId) -> Option<Mark> {
         let stream = self.streams.get(&id)?;
-        Some(Mark { resume: stream.resume, held: stream.held.values().copied().collect() })
+        Some(Mark {
+            resume: stream.resume,
+            held: stream.held.range(..stream.resume).map(|(_, held)| *held).collect(),
+        })
+    }
+
+    /// Whether joins hold lines of a stream.
+    #[must_use]
+    pub fn holds(&self, id: StreamId) -> bool {
+        self.streams.get(&id).is_some_and(|stream| !stream.held.is_empty())
     }
 
     /// The counts so far.
@@ -241,44 +347,60 @@ mod tests {
 
     use super::*;
 
-    /// Bytes, events per dataset, blank lines.
-    type Chunk = (u64, Vec<u32>, u32);
+    /// Bytes, the lines of each event, blank lines, lines that a join keeps.
+    type Chunk = (u64, Vec<u32>, u32, u32);
 
     /// Chunks, and the order in which their claims are decided.
     fn history() -> impl Strategy<Value = (Vec<Chunk>, Vec<prop::sample::Index>)> {
-        let chunk = (1_u64..1000, prop::collection::vec(1_u32..5, 0..4), 0_u32..3);
+        let chunk = (10_u64..1000, prop::collection::vec(1_u32..5, 0..4), 0_u32..3, 0_u32..3);
         let order = prop::collection::vec(any::<prop::sample::Index>(), 100);
         (prop::collection::vec(chunk, 1..25), order)
     }
 
+    fn held(position: u64, flags: u32) -> Held {
+        Held { position, len: 1, flags }
+    }
+
     proptest! {
+        /// Each chunk's joins are completed by the next chunk's first event.
         #[test]
-        fn the_mark_never_passes_an_undecided_line((chunks, order) in history()) {
+        fn the_mark_never_passes_a_line_that_is_neither_decided_nor_held((chunks, order) in history()) {
             let mut ledger = Ledger::default();
             let stream = ledger.open_stream(0);
             let mut open = Vec::new();
-            let mut ends = Vec::new();
-            let mut end = 0;
-            for (bytes, datasets, blank) in chunks {
+            let (mut end, mut lines, mut waiting) = (0, 0, Vec::new());
+            for (bytes, events, blank, joins) in chunks {
+                let start = end;
                 end += bytes;
-                let passed = Passed { events: datasets.iter().sum(), blank };
-                let span = ledger.open_span(stream, end, passed);
-                open.extend(datasets.into_iter().map(|events| (end - bytes, Claim { span, events })));
-                ends.push(end);
+                let now: Vec<Held> = (0..joins).map(|n| held(start + u64::from(n), 0)).collect();
+                let passed = Passed { lines: events.iter().sum(), blank };
+                lines += u64::from(passed.lines + blank + joins);
+                let span = ledger.open_span(stream, end, passed, &now);
+                for each in events {
+                    let at = |held: Held| HeldAt { stream, position: held.position };
+                    let before: Box<[HeldAt]> = std::mem::take(&mut waiting).into_iter().map(at).collect();
+                    open.push((start, Claim { span, events: 1, lines: each, held: before }));
+                }
+                waiting.extend(now);
             }
             let mut last = 0;
             for index in order {
                 let undecided = open.iter().map(|(start, _)| *start).min().unwrap_or(end);
-                let resume = ledger.mark(stream).unwrap().resume;
-                prop_assert_eq!(resume, undecided, "everything before the first open line, and no more");
-                prop_assert!(resume >= last);
+                let mark = ledger.mark(stream).unwrap();
+                prop_assert_eq!(mark.resume, undecided, "everything before the first open line, and no more");
+                prop_assert!(mark.resume >= last);
+                let still: Vec<u64> = open.iter().flat_map(|(_, claim)| claim.held.iter()).map(|at| at.position)
+                    .chain(waiting.iter().map(|held| held.position)).filter(|at| *at < undecided).collect();
+                prop_assert_eq!(mark.held.len(), still.len(), "what is held and not decided stays held");
+                prop_assert!(mark.held.iter().all(|held| still.contains(&held.position)));
                 prop_assert_eq!(ledger.counts().balance(), 0);
-                last = resume;
+                prop_assert_eq!(ledger.counts().read, lines);
+                last = mark.resume;
                 if open.is_empty() {
                     break;
                 }
                 let (_, claim) = open.swap_remove(index.index(open.len()));
-                ledger.decide(claim, Outcome::Accepted);
+                ledger.decide(&claim, 1, Outcome::Accepted);
             }
         }
     }
@@ -287,11 +409,33 @@ mod tests {
     fn a_closed_stream_goes_when_it_is_decided() {
         let mut ledger = Ledger::default();
         let stream = ledger.open_stream(7);
-        let span = ledger.open_span(stream, 9, Passed { events: 1, blank: 0 });
+        let span = ledger.open_span(stream, 9, Passed { lines: 1, blank: 0 }, &[]);
         ledger.close_stream(stream);
         assert_eq!(ledger.mark(stream), Some(Mark { resume: 7, held: vec![] }));
-        ledger.decide(Claim { span, events: 1 }, Outcome::Refused);
+        ledger.decide(&Claim { span, events: 1, lines: 1, held: Box::default() }, 1, Outcome::Refused);
         assert_eq!(ledger.mark(stream), None);
         assert_eq!(ledger.counts(), Counts { read: 1, refused: 1, ..Counts::default() });
+    }
+
+    #[test]
+    fn an_event_has_one_line_at_home_and_context_is_not_counted() {
+        let mut ledger = Ledger::default();
+        let old = ledger.open_stream(100);
+        ledger.recover(old, &[held(10, 0), held(20, Held::CONTEXT), held(30, 0)]);
+        ledger.close_stream(old);
+        let new = ledger.open_stream(0);
+        let span = ledger.open_span(new, 50, Passed { lines: 2, blank: 1 }, &[held(5, Held::CONTEXT)]);
+        assert_eq!(ledger.counts(), Counts { read: 3, recovered: 2, blank: 1, open: 4, ..Counts::default() });
+        assert_eq!(ledger.mark(old).map(|mark| mark.held.len()), Some(3));
+        let at = |stream, position| HeldAt { stream, position };
+        let request = [at(old, 10), at(old, 20), at(new, 5)].into();
+        ledger.decide(&Claim { span, events: 1, lines: 1, held: request }, 1, Outcome::Accepted);
+        let alone = Claim { span, events: 1, lines: 1, held: Box::default() };
+        ledger.decide(&alone, 1, Outcome::Accepted);
+        assert_eq!(ledger.mark(new), Some(Mark { resume: 50, held: vec![] }));
+        ledger.release(at(old, 30));
+        assert_eq!(ledger.mark(old), None, "nothing of it is held any more");
+        let counts = Counts { read: 3, recovered: 2, blank: 2, accepted: 2, joined: 1, ..Counts::default() };
+        assert_eq!(ledger.counts(), counts);
     }
 }

@@ -8,7 +8,10 @@
 //! Invariant: a body is never larger than `body_bytes_max` unless a single event is; a batch's claims name its
 //! events in order.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
 
 use tokio::time::Instant;
 
@@ -23,8 +26,8 @@ pub struct Run {
     pub events: Vec<u8>,
     /// Where each event ends in `events`, its comma included.
     pub ends: Vec<u32>,
-    /// The span they came from.
-    pub claim: Claim,
+    /// What they came from, in the events' order.
+    pub claims: VecDeque<Claim>,
     /// The flow bytes they take.
     pub reservation: Reservation,
 }
@@ -75,8 +78,23 @@ impl Batch {
         let base = self.body.len();
         self.body.extend_from_slice(&run.events[start..end]);
         self.ends.extend(run.ends[from..to].iter().map(|end| as_offset(base + (*end as usize - start))));
-        self.claims.push(Claim { span: run.claim.span, events: as_offset(to - from) });
-        self.reservation.merge(run.reservation.split(Run::cost(end - start, to - from)));
+        let claims = self.take_claims(run, to - from);
+        self.reservation.merge(run.reservation.split(Run::cost(end - start, to - from) + claims));
+    }
+
+    /// Takes over the claims of the run's next `events`; answers the bytes that they take.
+    fn take_claims(&mut self, run: &mut Run, events: usize) -> usize {
+        let (mut left, mut cost) = (as_offset(events), 0);
+        while let Some(mut claim) = run.claims.pop_front_if(|_| left > 0) {
+            if claim.events > left {
+                run.claims.push_front(Claim { events: claim.events - left, ..claim.clone() });
+                claim.events = left;
+            }
+            left -= claim.events;
+            cost += claim.cost();
+            self.claims.push(claim);
+        }
+        cost
     }
 
     fn seal(mut self) -> Self {
@@ -177,10 +195,10 @@ mod tests {
             ends.push(as_offset(events.len()));
         }
         let stream = ledger.open_stream(0);
-        let passed = Passed { events: as_offset(lens.len()), blank: 0 };
-        let span = ledger.open_span(stream, 1, passed);
-        let claim = Claim { span, events: as_offset(lens.len()) };
-        Run { key, events, ends, claim, reservation: Reservation::default() }
+        let passed = Passed { lines: as_offset(lens.len()), blank: 0 };
+        let span = ledger.open_span(stream, 1, passed, &[]);
+        let claim = Claim { span, events: as_offset(lens.len()), lines: 1, held: Box::default() };
+        Run { key, events, ends, claims: [claim].into(), reservation: Reservation::default() }
     }
 
     proptest! {

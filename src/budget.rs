@@ -86,6 +86,12 @@ impl Flow {
         Reservation { permit: permit.ok() }
     }
 
+    /// Whether a source would get its bytes at once.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.bytes.available_permits() >= PASS_BYTES
+    }
+
     /// Counts a sealed batch until the answer is dropped.
     #[must_use]
     pub fn sealed(&self) -> Sealed {

@@ -5,6 +5,7 @@
 //! only; each stage is given its own part.
 
 mod error;
+mod join;
 mod value;
 
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use toml::Spanned;
 
 use crate::{dataset::Template, deliver::compress::Compression};
 pub use error::ConfigError;
+pub use join::{Join, JoinTable};
 pub use value::{
     ApiUrl, EnvelopeName, FieldName, FormatName, Glob, LoggerPattern, NginxLogFormat, Ranged, Zone,
 };
@@ -164,6 +166,23 @@ pub struct Source {
     /// The zone of times written without one.
     #[serde(default)]
     pub timezone: Zone,
+    /// Which lines belong together.
+    pub join: Option<Join>,
+    /// Whether what Phoenix logs of a request becomes one event.
+    #[serde(default = "yes")]
+    pub join_requests: bool,
+    /// Whether each query inside a request is an event, too.
+    #[serde(default)]
+    pub query_events: bool,
+    /// Seconds that a request without an answer is waited for.
+    #[serde(default = "window_s")]
+    pub request_window_s: Ranged<1, 86_400>,
+    /// Milliseconds that the rest of a line is waited for which a platform has split.
+    #[serde(default = "partial_timeout_ms")]
+    pub partial_timeout_ms: Ranged<10, 3_600_000>,
+    /// Names whose values are not shipped, beside password, token and secret, as in Phoenix' own `filter_parameters`.
+    #[serde(default)]
+    pub filter_parameters: Vec<String>,
     /// Becomes `service.name`.
     pub service: Option<String>,
     /// Instead of `[honeycomb] dataset`.
@@ -171,6 +190,18 @@ pub struct Source {
     /// Fields that every event gets.
     #[serde(default)]
     pub fields: std::collections::BTreeMap<FieldName, String>,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+const fn window_s() -> Ranged<1, 86_400> {
+    Ranged::new(600)
+}
+
+const fn partial_timeout_ms() -> Ranged<10, 3_600_000> {
+    Ranged::new(5_000)
 }
 
 impl Source {
@@ -188,6 +219,12 @@ impl Source {
             log_format_name: None,
             elixir_format: None,
             timezone: Zone::default(),
+            join: None,
+            join_requests: yes(),
+            query_events: false,
+            request_window_s: window_s(),
+            partial_timeout_ms: partial_timeout_ms(),
+            filter_parameters: Vec::new(),
             service: None,
             dataset: None,
             fields: std::collections::BTreeMap::new(),
@@ -221,7 +258,7 @@ impl Source {
             _ if self.fields.values().map(String::len).sum::<usize>() > FIELDS_BYTES_MAX => {
                 "the values of all `fields` take at most 65,536 bytes"
             }
-            _ => return None,
+            _ => return self.join_contradiction(),
         })
     }
 

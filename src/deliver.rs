@@ -33,14 +33,14 @@ use verdict::{Answer, Verdict};
 const SLOT_KEPT_MAX: Duration = Duration::from_secs(15);
 
 /// How many verdicts of each kind a claim got.
-fn tally(claims: &[Claim], verdicts: &[Verdict]) -> Vec<(Claim, [u32; 3])> {
+fn tally<'c>(claims: &'c [Claim], verdicts: &[Verdict]) -> Vec<(&'c Claim, [u32; 3])> {
     let mut rest = verdicts.iter();
-    let count = |claim: &Claim| {
+    let count = |claim: &'c Claim| {
         let mut counts = [0; 3];
         for verdict in rest.by_ref().take(claim.events as usize) {
             counts[*verdict as usize] += 1;
         }
-        (*claim, counts)
+        (claim, counts)
     };
     claims.iter().map(count).collect()
 }
@@ -154,8 +154,8 @@ impl Courier {
         let mut retries = 0;
         self.ledger.with(|ledger| {
             for (claim, [accepted, refused, retry]) in &tallies {
-                ledger.decide(Claim { events: *accepted, ..*claim }, Outcome::Accepted);
-                ledger.decide(Claim { events: *refused, ..*claim }, Outcome::Refused);
+                ledger.decide(claim, *accepted, Outcome::Accepted);
+                ledger.decide(claim, *refused, Outcome::Refused);
                 retries += retry;
             }
         });
@@ -167,9 +167,11 @@ impl Courier {
             return true;
         }
         tracing::warn!(dataset = %parcel.dataset, events = retries, "some events were not taken, trying them again");
-        let left =
-            |(claim, counts): &(Claim, [u32; 3])| Claim { events: counts[Verdict::Retry as usize], ..*claim };
-        parcel.claims = tallies.iter().map(left).filter(|claim| claim.events > 0).collect();
+        let left = |(claim, counts): &(&Claim, [u32; 3])| {
+            let events = counts[Verdict::Retry as usize];
+            (events > 0).then(|| Claim { events, ..(*claim).clone() })
+        };
+        parcel.claims = tallies.iter().filter_map(left).collect();
         if let Err(error) = self.packer.keep_retries(parcel, verdicts) {
             // Claims and events would no longer match: leave the rest to a restart, which reads it again.
             tracing::error!(%error, "a batch could not be packed again");
@@ -202,7 +204,7 @@ impl Courier {
         if !parcel.replayable {
             self.ledger.with(|ledger| {
                 for claim in &parcel.claims {
-                    ledger.decide(*claim, Outcome::Shutdown);
+                    ledger.decide(claim, claim.events, Outcome::Shutdown);
                 }
             });
         }
@@ -218,11 +220,13 @@ mod tests {
     fn verdicts_are_tallied_by_claim() {
         let mut ledger = Ledger::default();
         let stream = ledger.open_stream(0);
-        let mut claim =
-            |end, events| Claim { span: ledger.open_span(stream, end, Passed { events, blank: 0 }), events };
+        let mut claim = |end, events| {
+            let span = ledger.open_span(stream, end, Passed { lines: events, blank: 0 }, &[]);
+            Claim { span, events, lines: 1, held: Box::default() }
+        };
         let claims = [claim(1, 2), claim(2, 3)];
         use Verdict::{Accepted, Refused, Retry};
         let tallies = tally(&claims, &[Accepted, Retry, Refused, Retry, Retry]);
-        assert_eq!(tallies, [(claims[0], [1, 0, 1]), (claims[1], [0, 1, 2])]);
+        assert_eq!(tallies, [(&claims[0], [1, 0, 1]), (&claims[1], [0, 1, 2])]);
     }
 }

@@ -26,7 +26,7 @@ const TAIL_BYTES: usize = 8_192;
 /// How much of `meta.truncated` is names; more fields than that are cut only by hostile input.
 const CUT_NAMES_BYTES_MAX: usize = 1_000;
 /// Fields that [`Encoder::event`] adds to the record's own, at most.
-const OWN_FIELDS_MAX: usize = 10;
+const OWN_FIELDS_MAX: usize = 12;
 /// A time further ahead than this is not believed: Honeycomb would replace it anyway.
 const AHEAD_S_MAX: i64 = 3_600;
 
@@ -63,6 +63,10 @@ pub struct Event<'e, 'a> {
     pub line_cut: bool,
     /// Whether the stream ended before the line did.
     pub partial: bool,
+    /// Whether the end of what it was joined from never came.
+    pub incomplete: bool,
+    /// Whether it was joined first-in first-out, since nothing told which lines belong together.
+    pub ambiguous: bool,
 }
 
 /// The names of fields that did not fit.
@@ -174,8 +178,15 @@ fn write_own(out: &mut Vec<u8>, event: &Event<'_, '_>, time_source: Option<&str>
     if event.record.is_error() {
         out.extend_from_slice(b",\"error\":true");
     }
-    if event.partial {
-        out.extend_from_slice(b",\"meta.partial\":true");
+    for (name, is_so) in [
+        ("meta.partial", event.partial),
+        ("meta.incomplete", event.incomplete),
+        ("meta.ambiguous", event.ambiguous),
+    ] {
+        if is_so {
+            write_key(out, &Key::Known(name), &mut Cuts::default());
+            out.extend_from_slice(b"true");
+        }
     }
 }
 
@@ -228,7 +239,16 @@ mod tests {
         let mut out = Vec::new();
         let constants = Constants::default();
         let received = Timestamp::from_ns(0);
-        let event = Event { record, constants: &constants, offset: None, received, line_cut, partial: false };
+        let event = Event {
+            record,
+            constants: &constants,
+            offset: None,
+            received,
+            line_cut,
+            partial: false,
+            incomplete: false,
+            ambiguous: false,
+        };
         Encoder::default().event(&mut out, &event);
         assert_eq!(out.pop(), Some(b','));
         assert!(out.len() <= EVENT_BYTES_MAX);

@@ -3,7 +3,8 @@
 //! The life of a line, in the order of the modules below:
 //!
 //! ```text
-//! source ─► frame ─► pass: envelope ─► parse ─► encode ─► batch ─► deliver ─► ack ─► checkpoint
+//! source ─► frame ─► pass: envelope ─► join lines ─► parse ─► join requests ─► encode ─►
+//!                    batch ─► deliver ─► ack ─► checkpoint
 //! ```
 //!
 //! A [`source`] reads a chunk, [`frame`] cuts it into lines, one synchronous [`pass`] opens each line's envelope,
@@ -24,6 +25,8 @@ pub mod source;
 pub mod frame;
 
 pub mod pass;
+
+pub mod join;
 
 pub mod encode;
 

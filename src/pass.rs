@@ -1,4 +1,5 @@
-//! One synchronous pass over a chunk: envelope → parse → encode, into one run for each dataset.
+//! One synchronous pass over a chunk: envelope → join lines → parse → join requests → encode, into one run for each
+//! dataset.
 //!
 //! Takes the framed lines of one stream, gives encoded events and what became of each line. Pure: the time comes
 //! in with the chunk.
@@ -6,35 +7,75 @@
 //! Invariants: no allocation per line once warm; the pass ends before the first event that would make its runs
 //! larger than the room it was given, and the lines from there on are the next pass's.
 
-use std::sync::{Arc, Mutex, PoisonError};
+mod emit;
+mod ends;
+mod outlet;
+mod reader;
 
-use hivetail_parsers::{
-    Context, Date, Format, ParseError, Parser, Record, Scratch, Timestamp, Value,
-    envelope::{self, Envelope, Inner},
-    names,
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
 };
+
+use hivetail_parsers::{Format, ParseError, Record, Scratch, Start, Timestamp, envelope, envelope::Inner};
 
 use crate::{
-    ack::Passed,
+    ack::{Claim, Held, HeldAt, Passed, StreamId},
     batch::Run,
-    config::{Source, Zone},
-    dataset::{DatasetId, Datasets, FALLBACK, Template},
-    encode::{Constants, Encoder, Event},
+    config::Source,
+    dataset::{DatasetId, Datasets, Template},
+    encode::{Constants, Encoder},
     frame::{CHUNK_BYTES, Framing, Line},
+    join::{
+        Taken,
+        lanes::Lanes,
+        requests::{Origin, Requests},
+    },
     spare::Spares,
 };
+use emit::Emitter;
+use outlet::{Marks, Outlet};
+use reader::Reader;
 
 /// What the pass has to know of a stream.
 #[derive(Debug)]
 pub struct StreamFacts {
+    /// The stream.
+    pub stream: StreamId,
+    /// The streams that go on with one another: joins reach from one to the next.
+    pub lineage: u32,
     /// The fields that are the same for all its events.
-    pub constants: Constants,
+    pub constants: Arc<Constants>,
     /// Whether its positions are byte offsets that events should tell.
     pub tells_offset: bool,
     /// When it was last written to, for lines that tell no date; `None` for just now.
     pub date: Option<Timestamp>,
-    /// The format that last succeeded.
-    pub prefer: Option<Format>,
+}
+
+impl StreamFacts {
+    /// Of a stream of its own that has nothing to tell.
+    #[must_use]
+    pub fn new(constants: Constants) -> Self {
+        let (stream, constants) = (StreamId::default(), Arc::new(constants));
+        Self { stream, lineage: 0, constants, tells_offset: false, date: None }
+    }
+}
+
+/// When a chunk is passed.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// By the machine's clock.
+    pub received: Timestamp,
+    /// By the lineage's clock, in milliseconds.
+    pub elapsed_ms: u64,
+}
+
+impl Moment {
+    /// A moment whose lineage's clock does not run.
+    #[must_use]
+    pub const fn at(received: Timestamp) -> Self {
+        Self { received, elapsed_ms: 0 }
+    }
 }
 
 /// The encoded events of one dataset.
@@ -46,6 +87,16 @@ pub struct Encoded {
     pub events: Vec<u8>,
     /// Where each ends in `events`.
     pub ends: Vec<u32>,
+    /// What they were made of, in their order; the span is yet to be entered.
+    pub claims: VecDeque<Claim>,
+}
+
+impl Encoded {
+    /// The flow bytes that it takes.
+    #[must_use]
+    pub fn cost(&self) -> usize {
+        Run::cost(self.events.len(), self.ends.len()) + self.claims.iter().map(Claim::cost).sum::<usize>()
+    }
 }
 
 /// What a pass made of a chunk.
@@ -53,322 +104,313 @@ pub struct Encoded {
 pub struct Chunk {
     /// One for each dataset.
     pub runs: Vec<Encoded>,
+    /// How many events are in them.
+    pub events: u32,
     /// The position after the last line that was passed.
     pub end: u64,
     /// What became of the lines.
     pub passed: Passed,
+    /// Lines that open joins hold now.
+    pub held: Vec<Held>,
+    /// Lines that were held before and have nothing to tell any more.
+    pub released: Vec<HeldAt>,
     /// Lines by the format that parsed them, in the order of [`Format::ALL`].
     pub by_format: [u64; Format::ALL.len()],
     /// Lines that no parser understood.
     pub unparsed: u64,
     /// Lines over the cap.
     pub cut: u64,
+    /// Joins that had to end early, since there were too many.
+    pub evicted: u64,
+    /// Whether there was more to do than there was room for.
+    pub more: bool,
+    /// The bytes that its runs may still grow.
+    room_bytes: usize,
 }
 
-/// What became of a line.
-enum Became {
-    /// An event that costs so many bytes, in the format that parsed it.
-    Event(usize, Result<Format, ParseError>),
-    /// Nothing: there is nothing in it, or in its envelope.
-    Nothing,
-    /// It does not fit any more: the next chunk begins with it.
-    NextChunks,
+impl Chunk {
+    fn new(room_bytes: usize) -> Self {
+        Self { room_bytes, ..Self::default() }
+    }
+
+    fn count(&mut self, parsed: Result<Format, ParseError>, cut: bool) {
+        self.cut += u64::from(cut);
+        match parsed {
+            Ok(format) => self.by_format[format as usize] += 1,
+            Err(_) => self.unparsed += 1,
+        }
+    }
+}
+
+/// What a record is made in, from line to line.
+#[derive(Debug, Default)]
+struct Bench {
+    scratch: Scratch,
+    record: Record<'static>,
 }
 
 /// Passes the chunks of one source.
 #[derive(Debug)]
 pub struct Pass {
-    envelope: Envelope,
-    parser: Parser,
-    zone: Zone,
-    reserved: Vec<String>,
-    /// Whether a parser or an envelope could set one of `reserved`.
-    removes_reserved: bool,
-    template: Template,
-    fixed_dataset: Option<DatasetId>,
-    datasets: Arc<Mutex<Datasets>>,
-    scratch: Scratch,
-    record: Record<'static>,
-    encoder: Encoder,
-    spares: Spares,
+    reader: Reader,
+    lanes: Lanes,
+    outlet: Outlet,
+    /// The bytes of all pending events.
+    pending_bytes: usize,
+    /// For the line in hand, and for the event before it that it completes.
+    line_bench: Bench,
+    event_bench: Bench,
 }
 
 impl Pass {
-    /// The pass that a source's configuration asks for; `dataset` is the process's own template.
+    /// The pass that a source's configuration asks for; `dataset` is the process's own template, `join_bytes_max` what
+    /// open joins may take.
     #[must_use]
-    pub fn new(source: &Source, dataset: &Template, datasets: Arc<Mutex<Datasets>>, spares: Spares) -> Self {
-        let constants = source.constants();
-        let template = source.dataset.as_ref().map_or(dataset, |own| &own.0).with(&constants);
+    pub fn new(
+        source: &Source,
+        dataset: &Template,
+        datasets: Arc<Mutex<Datasets>>,
+        spares: Spares,
+        join_bytes_max: usize,
+    ) -> Self {
+        let template = source.dataset.as_ref().map_or(dataset, |own| &own.0).with(&source.constants());
         let mut locked = datasets.lock().unwrap_or_else(PoisonError::into_inner);
-        let fixed_dataset = template.fixed().map(|name| locked.id(&name));
+        let fixed = template.fixed().map(|name| locked.id(&name));
         drop(locked);
+        let emitter = Emitter { template, fixed, datasets, encoder: Encoder::default(), spares };
+        let reader = Reader::new(source, join_bytes_max);
+        let requests = reader.joins.requests.then(|| Requests::new(&reader.joins));
         Self {
-            envelope: source.envelope.0,
-            parser: parser(source),
-            zone: source.timezone.clone(),
-            removes_reserved: constants.iter().any(|(name, _)| is_ever_parsed(name, source.envelope.0)),
-            reserved: constants.into_iter().map(|(name, _)| name).collect(),
-            template,
-            fixed_dataset,
-            datasets,
-            scratch: Scratch::new(),
-            record: Record::new(),
-            encoder: Encoder::default(),
-            spares,
+            lanes: Lanes::new(source.envelope.0),
+            outlet: Outlet::new(emitter, requests),
+            reader,
+            pending_bytes: 0,
+            line_bench: Bench::default(),
+            event_bench: Bench::default(),
         }
     }
 
     /// How the records that it passes are found in a stream.
     #[must_use]
     pub const fn framing(&self) -> Framing {
-        Framing::of(self.envelope)
+        Framing::of(self.reader.envelope)
     }
 
     /// Passes lines until there are no more, a chunk is full, or the runs fill `room_bytes`.
     pub fn run<'l>(
         &mut self,
         lines: impl Iterator<Item = Line<'l>>,
-        facts: &mut StreamFacts,
-        received: Timestamp,
+        facts: &StreamFacts,
+        moment: Moment,
         room_bytes: usize,
     ) -> Chunk {
-        let mut chunk = Chunk::default();
-        let zone_offset_s = self.zone.offset_s(received);
-        let (mut cost, mut start) = (0, None);
+        let mut chunk = Chunk::new(room_bytes);
+        let mut start = None;
         for line in lines {
             let begun = *start.get_or_insert(line.start);
             if line.start - begun >= CHUNK_BYTES as u64 {
                 break;
             }
-            match self.line(&line, facts, received, zone_offset_s, room_bytes - cost, &mut chunk.runs) {
-                Became::Nothing => chunk.passed.blank += 1,
-                Became::NextChunks => break,
-                Became::Event(added, parsed) => {
-                    cost += added;
-                    chunk.passed.events += 1;
-                    chunk.cut += u64::from(line.cut);
-                    match parsed {
-                        Ok(format) => {
-                            facts.prefer =
-                                Some(format).filter(|format| *format != Format::Raw).or(facts.prefer);
-                            chunk.by_format[format as usize] += 1;
-                        }
-                        Err(_) => chunk.unparsed += 1,
-                    }
-                }
+            let taken = Taken::new(facts.stream, line.start, line.end);
+            if !self.line(&line, taken, facts, moment, &mut chunk) {
+                chunk.more = true;
+                break;
             }
             chunk.end = line.end;
         }
+        self.hold(&mut chunk);
         chunk
     }
 
-    /// One line into its run.
+    /// Passes a line that a join held when the agent stopped; `chunk.more` says that it is to be passed again.
+    pub fn recover(
+        &mut self,
+        line: &Line<'_>,
+        held: Held,
+        facts: &StreamFacts,
+        moment: Moment,
+        room_bytes: usize,
+    ) -> Chunk {
+        let mut chunk = Chunk::new(room_bytes);
+        let taken = Taken::recovered(facts.stream, held);
+        chunk.more = !self.line(line, taken, facts, moment, &mut chunk);
+        chunk
+    }
+
+    /// Tells of the lines that open joins took and still hold.
+    fn hold(&mut self, chunk: &mut Chunk) {
+        let mut tell = |line: &mut Taken| chunk.held.extend(line.tell());
+        self.lanes.newly_held(&mut tell);
+        if let Some(requests) = &mut self.outlet.requests {
+            requests.newly_held(&mut tell);
+        }
+    }
+
+    /// One line; `false` if what it makes does not fit any more: then it was not taken.
     #[inline]
     fn line(
         &mut self,
         line: &Line<'_>,
+        taken: Taken,
         facts: &StreamFacts,
-        received: Timestamp,
-        zone_offset_s: i32,
-        room_bytes: usize,
-        runs: &mut Vec<Encoded>,
-    ) -> Became {
-        self.scratch.reset();
-        let mut record = std::mem::take(&mut self.record).recycle();
-        let date = Some(Date::Before(facts.date.unwrap_or(received)));
-        let context = Context { date, zone_offset_s, prefer: facts.prefer, reserved: &self.reserved };
-        let opened = self.envelope.open(line.text, &context, &self.scratch, &mut record);
-        let date = record.time.map_or(date, |time| Some(Date::Near(time.at)));
-        let context = Context { date, ..context };
-        let inner = opened.unwrap_or(Inner::whole(line.text));
-        let blank = envelope::is_blank(inner.line);
-        if blank && !envelope::tells_more(&record) {
-            self.record = record.recycle();
-            return Became::Nothing;
+        moment: Moment,
+        chunk: &mut Chunk,
+    ) -> bool {
+        if !self.evict(moment, chunk) {
+            return false;
         }
-        let parsed = match opened {
-            Err(error) => {
-                record.set("body", Value::Text(line.text));
-                record.set("meta.parse_error", Value::text(error.0));
-                Err(error)
+        let mut bench = std::mem::take(&mut self.line_bench);
+        bench.scratch.reset();
+        let mut record = bench.record.recycle();
+        let opened = self.reader.open(line.text, facts.date, moment, &bench.scratch, &mut record);
+        let key = self.lanes.key(facts.lineage, &record);
+        let done = match self.lanes.find(key).or_else(|| self.begin_lane(key, facts.lineage, moment, chunk)) {
+            Some(lane) => {
+                let hand = Hand { line, taken, facts, moment, scratch: &bench.scratch };
+                self.in_lane(lane, opened, &mut record, &hand, chunk)
             }
-            Ok(_) if blank => {
-                record.set("log.format", Value::text(Format::Raw.name()));
-                Ok(Format::Raw)
-            }
-            Ok(Inner { by_platform, partial, line }) => {
-                // What is but a piece of a line would be read as a whole one.
-                let format = if by_platform || partial { Format::Raw } else { self.parser.format() };
-                self.parser.parse_as(format, line, &context, &self.scratch, &mut record)
-            }
+            None => false,
         };
-        if self.removes_reserved {
-            record.remove(&self.reserved);
+        bench.record = record.recycle();
+        self.line_bench = bench;
+        done
+    }
+
+    /// One line whose lane is known.
+    #[inline]
+    fn in_lane<'a>(
+        &mut self,
+        index: u32,
+        opened: Result<Inner<'a>, ParseError>,
+        record: &mut Record<'a>,
+        hand: &Hand<'_, 'a>,
+        chunk: &mut Chunk,
+    ) -> bool {
+        let inner = match opened {
+            Ok(inner) if !inner.by_platform => inner,
+            // Neither is the app's own: it goes on with nothing.
+            _ => return self.direct(index, opened, record, hand, chunk),
+        };
+        let lane = self.lanes.get(index);
+        let blank = envelope::is_blank(inner.line) && !envelope::tells_more(record);
+        let start = if lane.pending.takes_any(blank) {
+            Start::Nothing
+        } else if blank {
+            return nothing(hand, chunk);
+        } else {
+            self.reader.joins.rule.start(
+                inner.line,
+                &self.reader.parser,
+                &lane.pending,
+                lane.form,
+                hand.scratch,
+            )
+        };
+        if lane.pending.is_open() {
+            let full = self.reader.is_full(&lane.pending, inner.line);
+            if start == Start::Nothing && lane.pending.goes_on() && !full {
+                return self.append(index, inner, hand, chunk);
+            }
+            if start == Start::Nothing && full {
+                let lane = self.lanes.get_mut(index);
+                (lane.pending.cut, lane.overflowed) = (true, true);
+            }
+            if !self.complete(index, hand.moment, chunk) {
+                return false;
+            }
         }
-        let dataset = match self.fixed_dataset {
-            Some(id) => id,
-            None => dataset_of(&self.template, &self.datasets, &record),
+        let lane = self.lanes.get_mut(index);
+        let whole = match start {
+            Start::Whole(form) | Start::Open(form) => {
+                lane.form = form.or(lane.form);
+                lane.overflowed = false;
+                matches!(start, Start::Whole(_))
+            }
+            Start::Nothing => !(lane.overflowed || self.reader.joins_strays()),
         };
-        let index = run_index(runs, dataset, &self.spares);
-        let run = &mut runs[index];
-        let before = run.events.len();
-        let event = Event {
-            record: &record,
+        if whole && !inner.partial {
+            return self.direct(index, opened, record, hand, chunk);
+        }
+        lane.pending.begin(hand.line, hand.facts, hand.moment.received, whole);
+        if self.reader.is_enveloped() {
+            lane.pending.first.extend_from_slice(hand.line.text);
+            self.pending_bytes += hand.line.text.len();
+        }
+        self.append(index, inner, hand, chunk)
+    }
+
+    /// Adds a line to its lane's pending event.
+    fn append(&mut self, index: u32, inner: Inner<'_>, hand: &Hand<'_, '_>, chunk: &mut Chunk) -> bool {
+        let lane = self.lanes.get_mut(index);
+        let before = lane.pending.bytes();
+        lane.pending.append(inner.line, hand.taken);
+        lane.pending.split = inner.partial;
+        lane.pending.cut |= hand.line.cut;
+        lane.pending.partial |= hand.line.partial;
+        lane.pending.taken_ms = hand.moment.elapsed_ms;
+        self.pending_bytes += lane.pending.bytes() - before;
+        let ended = (lane.pending.whole && !inner.partial) || hand.taken.is_last();
+        self.outlet.deadlines.note(lane.lineage, self.reader.ends_ms(&lane.pending));
+        self.lanes.touch(index);
+        if ended && !self.complete(index, hand.moment, chunk) {
+            // The line is taken: its event only has to wait for room.
+            self.lanes.get_mut(index).pending.closed = true;
+        }
+        true
+    }
+
+    /// One line that is an event by itself.
+    #[inline]
+    fn direct<'a>(
+        &mut self,
+        index: u32,
+        opened: Result<Inner<'a>, ParseError>,
+        record: &mut Record<'a>,
+        hand: &Hand<'_, 'a>,
+        chunk: &mut Chunk,
+    ) -> bool {
+        let Hand { line, facts, moment, .. } = *hand;
+        let lane = self.lanes.get(index);
+        if opened.is_ok_and(|inner| envelope::is_blank(inner.line)) && !envelope::tells_more(record) {
+            return nothing(hand, chunk);
+        }
+        let parsed = self.reader.parse(opened, line.text, facts.date, moment, lane, hand.scratch, record);
+        let origin = Origin {
             constants: &facts.constants,
             offset: facts.tells_offset.then_some(line.start),
-            received,
-            line_cut: line.cut,
-            partial: line.partial,
+            received: moment.received,
+            lineage: facts.lineage,
+            elapsed_ms: moment.elapsed_ms,
         };
-        self.encoder.event(&mut run.events, &event);
-        self.record = record.recycle();
-        let cost = Run::cost(run.events.len() - before, 1);
-        if cost > room_bytes {
-            run.events.truncate(before);
-            return Became::NextChunks;
+        let marks = Marks { cut: line.cut, partial: line.partial, incomplete: false };
+        let lines = [hand.taken.with(Held::LAST)];
+        let taken = self.outlet.take(index, record, &origin, marks, &lines, chunk);
+        if taken {
+            self.lanes.get_mut(index).parsed(parsed);
+            chunk.count(parsed, line.cut);
         }
-        run.ends.push(u32::try_from(run.events.len()).unwrap_or(u32::MAX));
-        Became::Event(cost, parsed)
+        taken
     }
 }
 
-/// The parser that a source's configuration asks for.
-fn parser(source: &Source) -> Parser {
-    let parser = Parser::new(source.format.0);
-    match (&source.log_format, &source.elixir_format) {
-        (Some(log_format), _) => parser.with_log_format(log_format.0.clone()),
-        (None, Some(pattern)) => parser.with_elixir_format(pattern.0.clone()),
-        (None, None) => parser,
+/// A line in hand.
+struct Hand<'h, 'a> {
+    line: &'h Line<'a>,
+    taken: Taken,
+    facts: &'h StreamFacts,
+    moment: Moment,
+    scratch: &'a Scratch,
+}
+
+/// There is nothing in a line, nor in its envelope.
+fn nothing(hand: &Hand<'_, '_>, chunk: &mut Chunk) -> bool {
+    if hand.taken.is_known() {
+        chunk.released.push(hand.taken.at());
+    } else {
+        chunk.passed.blank += 1;
     }
-}
-
-/// Whether events may have that field from their line or its envelope.
-fn is_ever_parsed(name: &str, envelope: Envelope) -> bool {
-    (name != "service.name" || envelope.names_service()) && names::type_of(name.as_bytes()).is_some()
-}
-
-/// The run of that dataset, begun if there is none. A chunk has few datasets, mostly one.
-fn run_index(runs: &mut Vec<Encoded>, dataset: DatasetId, spares: &Spares) -> usize {
-    runs.iter().position(|run| run.dataset == dataset).unwrap_or_else(|| {
-        runs.push(Encoded { dataset, events: spares.take(), ends: Vec::new() });
-        runs.len() - 1
-    })
-}
-
-fn dataset_of(template: &Template, datasets: &Mutex<Datasets>, record: &Record<'_>) -> DatasetId {
-    let name = template.fill(record);
-    let mut datasets = datasets.lock().unwrap_or_else(PoisonError::into_inner);
-    datasets.id(name.as_deref().unwrap_or(FALLBACK))
+    true
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        config::{FieldName, SourceType},
-        frame::LineBuffer,
-    };
-
-    fn facts() -> StreamFacts {
-        StreamFacts { constants: Constants::default(), tells_offset: true, date: None, prefer: None }
-    }
-
-    fn buffer(text: &[u8]) -> LineBuffer {
-        let mut buffer = LineBuffer::new(1_000);
-        let filled: Result<usize, ()> = buffer.fill(|room, _| {
-            room[..text.len()].copy_from_slice(text);
-            Ok(text.len())
-        });
-        assert_eq!(filled, Ok(text.len()));
-        assert!(buffer.has_line());
-        buffer
-    }
-
-    fn pass(dataset: &str) -> Pass {
-        let template = Template::parse(dataset).unwrap();
-        Pass::new(&Source::new(SourceType::File), &template, Arc::default(), Spares::default())
-    }
-
-    const NOW: Timestamp = Timestamp::from_ns(0);
-
-    #[test]
-    fn a_pass_ends_before_the_event_that_does_not_fit() {
-        let buffer = buffer(b"{\"a\":1}\n{\"a\":2}\n \n{\"a\":3}\n");
-        let mut pass = pass("d");
-        let all = pass.run(buffer.lines(), &mut facts(), NOW, usize::MAX);
-        assert_eq!((all.end, all.passed), (26, Passed { events: 3, blank: 1 }));
-        let cost = Run::cost(all.runs[0].ends[1] as usize, 2);
-        let some = pass.run(buffer.lines(), &mut facts(), NOW, cost);
-        assert_eq!((some.end, some.passed), (18, Passed { events: 2, blank: 1 }));
-        let fewer = pass.run(buffer.lines(), &mut facts(), NOW, cost - 1);
-        assert_eq!((fewer.end, fewer.runs[0].ends.len()), (8, 1));
-    }
-
-    #[test]
-    fn what_configuration_sets_input_does_not() {
-        let mut source = Source::new(SourceType::File);
-        source.fields.insert(FieldName("client.address".to_owned()), "hidden".to_owned());
-        let template = Template::parse("d").unwrap();
-        let mut pass = Pass::new(&source, &template, Arc::default(), Spares::default());
-        let line = b"1.2.3.4 - - [21/Nov/2026:20:52:42 +0000] \"GET / HTTP/1.1\" 200 2 \"-\" \"curl\"\n";
-        let mut facts = facts();
-        facts.constants.push("client.address", "hidden");
-        let chunk = pass.run(buffer(line).lines(), &mut facts, NOW, usize::MAX);
-        let event = String::from_utf8(chunk.runs[0].events.clone()).unwrap();
-        assert_eq!(event.matches("client.address").count(), 1, "{event}");
-        assert!(!event.contains("1.2.3.4"), "{event}");
-    }
-
-    fn events(envelope: Envelope, text: &[u8]) -> (Vec<String>, Passed) {
-        let mut source = Source::new(SourceType::File);
-        source.envelope.0 = envelope;
-        let template = Template::parse("d").unwrap();
-        let mut pass = Pass::new(&source, &template, Arc::default(), Spares::default());
-        let chunk = pass.run(buffer(text).lines(), &mut facts(), NOW, usize::MAX);
-        let events = String::from_utf8(chunk.runs.into_iter().flat_map(|run| run.events).collect()).unwrap();
-        (events.split_inclusive("}},").map(str::to_owned).collect(), chunk.passed)
-    }
-
-    #[test]
-    fn a_blank_line_in_an_envelope_that_tells_more_is_an_event() {
-        let (events, passed) = events(
-            Envelope::Syslog,
-            b"<165>1 2003-10-11T22:14:15Z h app - ID47 [x@1 a=\"b\"]\n<165>1 2003-10-11T22:14:15Z h app - - - \n",
-        );
-        assert_eq!(passed, Passed { events: 1, blank: 1 });
-        assert!(events[0].contains("\"x@1.a\":\"b\"") && !events[0].contains("\"body\""), "{events:?}");
-        assert!(!events[0].contains("meta.parse_error"), "{events:?}");
-    }
-
-    #[test]
-    fn a_colour_code_alone_is_a_blank_line() {
-        let (_, passed) = events(Envelope::None, b"\x1b[22m\n \x1b[0m\x1b[38:2:1m\n\x1b[0mx\n");
-        assert_eq!(passed, Passed { events: 1, blank: 2 });
-    }
-
-    #[test]
-    fn what_is_in_no_envelope_is_raw_and_says_why() {
-        let (events, _) = events(Envelope::Docker, b"{\"log\":null,\"stream\":\"stdout\"}\n");
-        let body = "\"body\":\"{\\\"log\\\":null,\\\"stream\\\":\\\"stdout\\\"}\"";
-        let reason = "\"meta.parse_error\":\"no log in the Docker object\"";
-        assert!(events[0].contains(body) && events[0].contains(reason), "{events:?}");
-        assert!(!events[0].contains("\"stream\":"), "{events:?}");
-    }
-
-    #[test]
-    fn a_piece_of_a_line_is_not_read_as_a_whole_one() {
-        let (events, _) =
-            events(Envelope::Cri, b"2026-05-11T14:58:44.2Z stdout P 14:58:44.102 [info] GET /very/lo\n");
-        assert!(
-            events[0].contains("\"log.format\":\"raw\"") && !events[0].contains("url.path"),
-            "{events:?}"
-        );
-    }
-
-    #[test]
-    fn each_dataset_has_its_run() {
-        let buffer = buffer(b"{\"app\":\"x\"}\n{\"app\":\"y\"}\n{}\n{\"app\":\"X\"}\n");
-        let chunk = pass("{app}").run(buffer.lines(), &mut facts(), NOW, usize::MAX);
-        assert_eq!(chunk.runs.iter().map(|run| run.ends.len()).collect::<Vec<_>>(), [2, 1, 1]);
-    }
-}
+mod tests;

@@ -204,6 +204,8 @@ fn spawn_sources(
 ) -> TaskTracker {
     let inputs = TaskTracker::new();
     let line_bytes_max = job.config.limits.line_bytes.get();
+    let joining = job.config.source.iter().filter(|source| source.get_ref().joins_anything()).count();
+    let join_bytes_max = job.config.plan().map_or(0, |plan| plan.join_bytes) / joining.max(1);
     for source in &job.config.source {
         let source = source.get_ref();
         let feed = Feed {
@@ -212,6 +214,7 @@ fn spawn_sources(
                 &job.config.honeycomb.dataset.0,
                 Arc::clone(&shared.datasets),
                 shared.spares.clone(),
+                join_bytes_max,
             ),
             replayable: source.kind == SourceType::File,
             flow: shared.flow.clone(),
@@ -246,7 +249,7 @@ fn stdin_facts(source: &Source) -> StreamFacts {
     for (name, value) in source.constants() {
         constants.push(&name, &value);
     }
-    StreamFacts { constants, tells_offset: false, date: None, prefer: None }
+    StreamFacts::new(constants)
 }
 
 async fn log_summaries(ledger: Arc<SharedLedger>, metrics: Arc<Metrics>) {

@@ -12,12 +12,12 @@ use std::sync::{Arc, atomic::Ordering};
 use tokio::sync::mpsc;
 
 use crate::{
-    ack::{Claim, Outcome, Passed, SharedLedger, StreamId},
+    ack::{Claim, Held, Outcome, Passed, SharedLedger, StreamId},
     batch::{Key, Run},
     budget::{Flow, Reservation},
     clock::Clock,
     frame::{Line, LineBuffer},
-    pass::{Chunk, Pass, StreamFacts},
+    pass::{Chunk, Encoded, Moment, Pass, StreamFacts},
     telemetry::Metrics,
 };
 
@@ -41,76 +41,130 @@ pub struct Feed {
 }
 
 impl Feed {
-    /// Passes a chunk of the whole lines in `buffer`.
+    /// Passes a chunk of the whole lines in `buffer`; `elapsed_ms` is the time by the lineage's clock.
     pub async fn lines(
         &mut self,
         buffer: &mut LineBuffer,
-        stream: StreamId,
-        facts: &mut StreamFacts,
+        facts: &StreamFacts,
+        elapsed_ms: u64,
         reservation: Reservation,
     ) {
-        let chunk = self.pass.run(buffer.lines(), facts, self.clock.now(), reservation.bytes());
+        let moment = self.moment(elapsed_ms);
+        let chunk = self.pass.run(buffer.lines(), facts, moment, reservation.bytes());
         let start = buffer.position();
         buffer.take(chunk.end.max(start));
-        self.enter(chunk, start, stream, reservation).await;
+        self.enter(chunk, start, facts.stream, reservation).await;
     }
 
     /// Passes the line that the stream ended without ending.
     pub async fn unfinished_line(
         &mut self,
         buffer: &mut LineBuffer,
-        stream: StreamId,
-        facts: &mut StreamFacts,
+        facts: &StreamFacts,
+        elapsed_ms: u64,
         reservation: Reservation,
     ) {
-        let start = buffer.position();
+        let (start, moment) = (buffer.position(), self.moment(elapsed_ms));
         let line: Option<Line<'_>> = buffer.unfinished_line();
-        let chunk = self.pass.run(line.into_iter(), facts, self.clock.now(), reservation.bytes());
+        let chunk = self.pass.run(line.into_iter(), facts, moment, reservation.bytes());
         if chunk.end > start {
             buffer.reset(chunk.end);
         }
-        self.enter(chunk, start, stream, reservation).await;
+        self.enter(chunk, start, facts.stream, reservation).await;
     }
 
+    /// Ends the joins of the stream's lineage whose time is over; `position` is how far the stream was read. Answers
+    /// whether there was more to do than there was room for.
+    pub async fn expire(
+        &mut self,
+        facts: &StreamFacts,
+        position: u64,
+        elapsed_ms: u64,
+        reservation: Reservation,
+    ) -> bool {
+        let moment = self.moment(elapsed_ms);
+        let chunk = self.pass.expire(facts.lineage, moment, reservation.bytes());
+        let more = chunk.more;
+        self.enter(chunk, position, facts.stream, reservation).await;
+        more
+    }
+
+    /// Ends all joins, since nothing more will come; like [`Feed::expire`] for any stream.
+    pub async fn flush(&mut self, stream: StreamId, position: u64, reservation: Reservation) -> bool {
+        let moment = self.moment(0);
+        let chunk = self.pass.flush(moment, reservation.bytes());
+        let more = chunk.more;
+        self.enter(chunk, position, stream, reservation).await;
+        more
+    }
+
+    /// Passes a line that a join held when the agent stopped. Answers whether it did not fit and is to be passed again.
+    pub async fn recover(
+        &mut self,
+        line: &Line<'_>,
+        held: Held,
+        facts: &StreamFacts,
+        position: u64,
+        reservation: Reservation,
+    ) -> bool {
+        let moment = self.moment(0);
+        let chunk = self.pass.recover(line, held, facts, moment, reservation.bytes());
+        let more = chunk.more;
+        self.enter(chunk, position, facts.stream, reservation).await;
+        more
+    }
+
+    fn moment(&self, elapsed_ms: u64) -> Moment {
+        Moment { received: self.clock.now(), elapsed_ms }
+    }
+
+    /// Enters what a pass made in the ledger, and hands the runs on. `start` is where the stream was before.
     async fn enter(&mut self, chunk: Chunk, start: u64, stream: StreamId, mut reservation: Reservation) {
-        if chunk.end <= start {
+        let end = chunk.end.max(start);
+        if end == start && chunk.runs.is_empty() && chunk.released.is_empty() {
             return;
         }
-        self.metrics.read_bytes.fetch_add(chunk.end - start, Ordering::Relaxed);
-        self.metrics.unparsed.fetch_add(chunk.unparsed, Ordering::Relaxed);
-        self.metrics.cut.fetch_add(chunk.cut, Ordering::Relaxed);
+        let metrics = &self.metrics;
+        metrics.read_bytes.fetch_add(end - start, Ordering::Relaxed);
+        metrics.unparsed.fetch_add(chunk.unparsed, Ordering::Relaxed);
+        metrics.cut.fetch_add(chunk.cut, Ordering::Relaxed);
+        metrics.evicted.fetch_add(chunk.evicted, Ordering::Relaxed);
         // Others may have what is not needed before this one waits for the batcher.
-        reservation.shrink_to(chunk.runs.iter().map(|run| Run::cost(run.events.len(), run.ends.len())).sum());
-        let span = self.ledger.with(|ledger| ledger.open_span(stream, chunk.end, chunk.passed));
+        reservation.shrink_to(chunk.runs.iter().map(Encoded::cost).sum());
+        let span = self.ledger.with(|ledger| {
+            chunk.released.iter().for_each(|at| ledger.release(*at));
+            ledger.open_span(stream, end, chunk.passed, &chunk.held)
+        });
         for encoded in chunk.runs {
-            let key = Key { dataset: encoded.dataset, replayable: self.replayable };
-            let claim = Claim { span, events: u32::try_from(encoded.ends.len()).unwrap_or(u32::MAX) };
-            if claim.events == 0 {
+            if encoded.ends.is_empty() {
                 continue;
             }
-            let reservation = reservation.split(Run::cost(encoded.events.len(), encoded.ends.len()));
-            let run = Run { key, events: encoded.events, ends: encoded.ends, claim, reservation };
+            let reservation = reservation.split(encoded.cost());
+            let Encoded { dataset, events, ends, mut claims } = encoded;
+            claims.iter_mut().for_each(|claim| claim.span = span);
+            let key = Key { dataset, replayable: self.replayable };
             // The batcher ends after every source: it takes every run.
-            let _ = self.runs.send(run).await;
+            let _ = self.runs.send(Run { key, events, ends, claims, reservation }).await;
         }
     }
 
-    /// Counts the lines left in `buffer` as lost: the agent stops, and they can't be read again.
+    /// Counts the lines left in `buffer`, and those that joins hold, as lost: the agent stops, and they can't be read
+    /// again.
     pub fn lose(&self, buffer: &mut LineBuffer, stream: StreamId) {
-        let (mut events, mut end) = (0, buffer.position());
+        let (mut lines, mut end) = (0, buffer.position());
         for line in buffer.lines() {
-            (events, end) = (events + 1, line.end);
+            (lines, end) = (lines + 1, line.end);
         }
         buffer.take(end);
         if let Some(line) = buffer.unfinished_line() {
-            (events, end) = (events + 1, line.end);
+            (lines, end) = (lines + 1, line.end);
         }
-        if events > 0 {
-            self.ledger.with(|ledger| {
-                let span = ledger.open_span(stream, end, Passed { events, blank: 0 });
-                ledger.decide(Claim { span, events }, Outcome::Shutdown);
-            });
-            buffer.reset(end);
-        }
+        self.ledger.with(|ledger| {
+            let span = ledger.open_span(stream, end, Passed { lines, blank: 0 }, &[]);
+            let claim = Claim { span, events: lines, lines: 1, held: Box::default() };
+            ledger.decide(&claim, lines, Outcome::Shutdown);
+            ledger.lose_held(stream);
+        });
+        buffer.reset(end);
     }
 }

@@ -22,6 +22,8 @@ pub struct Metrics {
     pub unparsed: AtomicU64,
     /// Lines over the cap, of which only the head was kept.
     pub cut: AtomicU64,
+    /// Joins that had to end early, since there were too many.
+    pub evicted: AtomicU64,
     /// Requests answered or failed.
     pub requests: AtomicU64,
     /// Events that had to be sent again, each time counted.
@@ -37,9 +39,12 @@ impl Metrics {
         tracing::info!(
             read = counts.read,
             accepted = counts.accepted,
+            joined = counts.joined,
+            recovered = counts.recovered,
             unparsed = get(&self.unparsed),
             blank = counts.blank,
             cut = get(&self.cut),
+            evicted = get(&self.evicted),
             refused = counts.refused,
             dropped_at_shutdown = counts.shutdown,
             open = counts.open,

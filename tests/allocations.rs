@@ -5,14 +5,14 @@
 
 #![forbid(unsafe_code)]
 
-use std::{fs, path::Path, sync::Arc};
+use std::{collections::HashSet, fs, path::Path, sync::Arc};
 
 use hivetail::{
     config::{EnvelopeName, FormatName, Source, SourceType},
     dataset::Template,
     encode::Constants,
     frame::LineBuffer,
-    pass::{Chunk, Pass, StreamFacts},
+    pass::{Chunk, Moment, Pass, StreamFacts},
     spare::Spares,
 };
 use hivetail_parsers::{Format, Timestamp, envelope::Envelope};
@@ -23,7 +23,7 @@ const TEXT_BYTES: usize = 2_000_000;
 const EVENTS_MIN: u64 = 2_000;
 
 /// Passes the whole buffer; the runs' buffers go back, as the batcher gives them back.
-fn pass_all(pass: &mut Pass, facts: &mut StreamFacts, text: &[u8], spares: &Spares) -> u64 {
+fn pass_all(pass: &mut Pass, facts: &StreamFacts, text: &[u8], spares: &Spares) -> u64 {
     let mut buffer = LineBuffer::framed(pass.framing(), 1 << 20);
     let mut rest = text;
     let mut events = 0;
@@ -35,13 +35,24 @@ fn pass_all(pass: &mut Pass, facts: &mut StreamFacts, text: &[u8], spares: &Spar
         });
         rest = &rest[filled.unwrap_or_default()..];
         while buffer.has_line() {
-            let chunk: Chunk = pass.run(buffer.lines(), facts, Timestamp::from_ns(0), usize::MAX);
+            let chunk: Chunk = pass.run(buffer.lines(), facts, Moment::at(Timestamp::from_ns(0)), usize::MAX);
             buffer.take(chunk.end);
-            events += u64::from(chunk.passed.events);
+            events += u64::from(chunk.events);
             chunk.runs.into_iter().for_each(|run| spares.give(run.events));
         }
     }
     events
+}
+
+/// The lines without those of requests that have no answer: repeated, they would be open for ever.
+fn without_open_requests(text: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(text);
+    let id = |line: &str| Some(line.split_once("request_id=")?.1.split_once(" [")?.0.to_owned());
+    let has = |line: &str, words: [&str; 2]| words.iter().any(|word| line.contains(word));
+    let answered: HashSet<String> =
+        text.lines().filter(|line| has(line, ["] Sent ", "] Chunked "])).filter_map(id).collect();
+    let kept = text.split_inclusive('\n').filter(|line| id(line).is_none_or(|id| answered.contains(&id)));
+    kept.collect::<String>().into_bytes()
 }
 
 #[test]
@@ -68,7 +79,7 @@ fn no_allocation_per_line_from_frame_to_encoded_run() {
         ("raw", "nginx/ordinary.log"),
     ] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("parsers/corpus").join(name);
-        let lines = fs::read(path).unwrap();
+        let lines = without_open_requests(&fs::read(path).unwrap());
         let text = lines.repeat(TEXT_BYTES.div_ceil(lines.len()));
 
         let mut source = Source::new(SourceType::File);
@@ -76,14 +87,14 @@ fn no_allocation_per_line_from_frame_to_encoded_run() {
         source.envelope = EnvelopeName(Envelope::from_name(format).unwrap_or_default());
         source.service = Some("web".to_owned());
         let spares = Spares::default();
-        let mut pass = Pass::new(&source, &Template::field("service.name"), Arc::default(), spares.clone());
-        let mut facts =
-            StreamFacts { constants: Constants::default(), tells_offset: true, date: None, prefer: None };
-        pass_all(&mut pass, &mut facts, &text, &spares);
+        let mut pass =
+            Pass::new(&source, &Template::field("service.name"), Arc::default(), spares.clone(), 1 << 20);
+        let facts = StreamFacts { tells_offset: true, ..StreamFacts::new(Constants::default()) };
+        pass_all(&mut pass, &facts, &text, &spares);
 
         let mut events = 0;
         let allocations = allocation_counter::measure(|| {
-            events = pass_all(&mut pass, &mut facts, &text, &spares);
+            events = pass_all(&mut pass, &facts, &text, &spares);
         });
         assert!(events >= EVENTS_MIN, "{format}: {events}");
         // Some per chunk and none per line: the read buffer, lists of runs and of their events' ends.

@@ -10,7 +10,7 @@ use hivetail::{
     dataset::Template,
     encode::Constants,
     frame::LineBuffer,
-    pass::{Chunk, Pass, StreamFacts},
+    pass::{Chunk, Moment, Pass, StreamFacts},
     spare::Spares,
 };
 use hivetail_parsers::{Format, Timestamp, envelope::Envelope};
@@ -35,10 +35,10 @@ fn events(envelope: Envelope, format: Format, pieces: &[&[u8]]) -> Vec<u8> {
     source.format = FormatName(format);
     source.envelope = EnvelopeName(envelope);
     let dataset = Template::parse("one").expect("a name");
-    let mut pass = Pass::new(&source, &dataset, Arc::default(), Spares::default());
+    let mut pass = Pass::new(&source, &dataset, Arc::default(), Spares::default(), 1 << 16);
     let constants = Constants::default();
-    let mut facts = StreamFacts { constants, tells_offset: true, date: None, prefer: None };
-    let now = Timestamp::from_ns(1_795_000_000_000_000_000);
+    let facts = StreamFacts { tells_offset: true, ..StreamFacts::new(constants) };
+    let now = Moment::at(Timestamp::from_ns(1_795_000_000_000_000_000));
     let mut buffer = LineBuffer::framed(pass.framing(), 1_000);
     let mut out = Vec::new();
     for piece in pieces {
@@ -51,13 +51,14 @@ fn events(envelope: Envelope, format: Format, pieces: &[&[u8]]) -> Vec<u8> {
             });
             rest = &rest[filled.unwrap_or_default()..];
             while buffer.has_line() {
-                let chunk = pass.run(buffer.lines(), &mut facts, now, usize::MAX);
+                let chunk = pass.run(buffer.lines(), &facts, now, usize::MAX);
                 buffer.take(chunk.end);
                 take(&chunk, &mut out);
             }
         }
     }
-    take(&pass.run(buffer.unfinished_line().into_iter(), &mut facts, now, usize::MAX), &mut out);
+    take(&pass.run(buffer.unfinished_line().into_iter(), &facts, now, usize::MAX), &mut out);
+    take(&pass.flush(now, usize::MAX), &mut out);
     out
 }
 

@@ -83,6 +83,12 @@ impl Envelope {
         matches!(self, Self::Fly | Self::Syslog | Self::Journald | Self::Logplex)
     }
 
+    /// Whether it splits long lines into pieces.
+    #[must_use]
+    pub const fn splits(self) -> bool {
+        matches!(self, Self::Cri | Self::Docker)
+    }
+
     /// Opens `line`: fields, time and level go to `record`, the inner line is answered.
     ///
     /// # Errors

@@ -42,7 +42,7 @@ pub mod timestamp;
 
 pub use nginx::log_format::LogFormat;
 pub use phoenix::pattern::Pattern as ElixirFormat;
-pub use record::{Field, Key, Level, Record, Scratch, Time, TimeSource, Value};
+pub use record::{Field, Key, Level, Record, Role, Scratch, Time, TimeSource, Value};
 pub use timestamp::Timestamp;
 
 /// What a source may be told its lines are; all but [`Format::Auto`] are also what [`Parser::parse`] answers.
@@ -137,6 +137,28 @@ pub struct Context<'c> {
     pub prefer: Option<Format>,
     /// Names that configuration has set already, which input can't set again.
     pub reserved: &'c [String],
+}
+
+/// The form of Logger's lines where no pattern says it: an event begins in the form of those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// With a date and a time.
+    Dated,
+    /// With a time of day.
+    Timed,
+    /// With its level only.
+    Untimed,
+}
+
+/// What a line is to the event before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// It is an event, and no line after it is part of it.
+    Whole(Option<Form>),
+    /// An event begins with it that may have more lines.
+    Open(Option<Form>),
+    /// No event begins with it: it goes on with the one before, if that is open.
+    Nothing,
 }
 
 /// Why a line did not parse; becomes `meta.parse_error`. A fixed text: the line itself is in `body`.
@@ -237,6 +259,31 @@ impl Parser {
             }
         }
         result
+    }
+
+    /// What the line is to the event before it, which is `open` or has ended with its line; `form` is that of the lane's
+    /// events so far. Cheap: most lines are told by how they begin.
+    #[must_use]
+    pub fn starts(&self, line: &[u8], open: bool, form: Option<Form>, scratch: &Scratch) -> Start {
+        let phoenix = match (self.format, &self.elixir) {
+            (Format::Phoenix, Some(pattern)) => return phoenix::line::start_with(pattern, line, scratch),
+            (Format::Phoenix, None) => return phoenix::line::start(line, true, form),
+            (Format::Auto, _) => phoenix::line::start(line, false, form),
+            _ => return Start::Whole(None),
+        };
+        let whole = || {
+            let strict =
+                [Format::Json, Format::IngressNginx, Format::Nginx, Format::NginxError, Format::Klog];
+            let mut record = Record::new();
+            let mut is = |format: Format| {
+                self.attempt(format, false, line, &Context::default(), scratch, &mut record).is_ok()
+            };
+            strict.into_iter().any(&mut is)
+        };
+        match phoenix {
+            Start::Nothing if !open || whole() => Start::Whole(form),
+            told => told,
+        }
     }
 
     fn detect<'a>(

@@ -105,6 +105,26 @@ impl<'a> Level<'a> {
     }
 }
 
+/// What a line is to the lines around it: a join of requests asks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Role {
+    /// Nothing but itself.
+    #[default]
+    Alone,
+    /// A request has begun: it tells the method and the path.
+    Started,
+    /// A request has found its controller.
+    Routed,
+    /// A database query was made.
+    Queried,
+    /// A request's answer was sent, or begun: it tells the status and the duration.
+    Answered,
+    /// An exception became a request's answer.
+    Converted,
+    /// A process crashed, or an exception was logged.
+    Crashed,
+}
+
 /// One event in the making: its time, its level and its fields, in the order in which they were found.
 #[derive(Debug, Default)]
 pub struct Record<'a> {
@@ -114,6 +134,8 @@ pub struct Record<'a> {
     pub level: Option<Level<'a>>,
     /// Whether something else than the level makes the event an error.
     pub error: bool,
+    /// What the line is to those around it.
+    pub role: Role,
     fields: Vec<Field<'a>>,
 }
 
@@ -123,6 +145,7 @@ pub struct Mark<'a> {
     time: Option<Time>,
     level: Option<Level<'a>>,
     error: bool,
+    role: Role,
     fields: usize,
 }
 
@@ -130,7 +153,7 @@ impl<'a> Record<'a> {
     /// An empty record.
     #[must_use]
     pub const fn new() -> Self {
-        Self { time: None, level: None, error: false, fields: Vec::new() }
+        Self { time: None, level: None, error: false, role: Role::Alone, fields: Vec::new() }
     }
 
     /// An empty record for the next line that keeps this one's memory.
@@ -203,12 +226,19 @@ impl<'a> Record<'a> {
     /// The present state, to return to if a parser fails half-way.
     #[must_use]
     pub const fn mark(&self) -> Mark<'a> {
-        Mark { time: self.time, level: self.level, error: self.error, fields: self.fields.len() }
+        Mark {
+            time: self.time,
+            level: self.level,
+            error: self.error,
+            role: self.role,
+            fields: self.fields.len(),
+        }
     }
 
     /// Forgets all that came after the mark.
     pub fn rewind(&mut self, mark: Mark<'a>) {
-        (self.time, self.level, self.error) = (mark.time, mark.level, mark.error);
+        (self.time, self.level) = (mark.time, mark.level);
+        (self.error, self.role) = (mark.error, mark.role);
         self.fields.truncate(mark.fields);
     }
 

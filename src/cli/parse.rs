@@ -24,7 +24,7 @@ use crate::{
     dataset::Template,
     encode::Constants,
     frame::LineBuffer,
-    pass::{Chunk, Pass, StreamFacts},
+    pass::{Chunk, Moment, Pass, StreamFacts},
     spare::Spares,
 };
 
@@ -86,8 +86,9 @@ const SHOWN_CHARS_MAX: usize = 200;
 
 impl Summary {
     fn add(&mut self, chunk: &Chunk) {
-        self.lines += u64::from(chunk.passed.events) + u64::from(chunk.passed.blank);
-        self.events += u64::from(chunk.passed.events);
+        self.lines += u64::from(chunk.passed.lines) + u64::from(chunk.passed.blank);
+        self.lines += chunk.held.iter().filter(|held| !held.is_context()).count() as u64;
+        self.events += u64::from(chunk.events);
         self.unparsed += chunk.unparsed;
         for (sum, count) in self.by_format.iter_mut().zip(chunk.by_format) {
             *sum += count;
@@ -116,9 +117,10 @@ impl Summary {
         Ok(())
     }
 
-    /// Of the events, with one decimal; never rounded to all or nothing.
+    /// Of what was parsed, with one decimal; never rounded to all or nothing.
     fn share(&self, count: u64) -> String {
-        let thousandths = count * 1_000 / self.events.max(1);
+        let parsed = self.by_format.iter().sum::<u64>() + self.unparsed;
+        let thousandths = count * 1_000 / parsed.max(1);
         let shown = if count > 0 { thousandths.max(1) } else { 0 };
         format!("{}.{} %", shown / 10, shown % 10)
     }
@@ -138,7 +140,9 @@ impl ParseArgs {
         let config = Config::default();
         // One dataset: events come in the order of their lines.
         let dataset = Template::parse("parse").map_err(anyhow::Error::msg)?;
-        let pass = Pass::new(&self.shape.source(), &dataset, Arc::default(), Spares::default());
+        let source = self.shape.source();
+        let join_bytes_max = config.plan().map_or(0, |plan| plan.join_bytes);
+        let pass = Pass::new(&source, &dataset, Arc::default(), Spares::default(), join_bytes_max);
         let clock = self.now.map_or(Clock::System, Clock::Fixed);
         let mut printer = Printer {
             pass,
@@ -183,19 +187,18 @@ struct Printer<W> {
 
 impl<W: Write> Printer<W> {
     fn file(&mut self, path: &Path) -> io::Result<()> {
-        let mut facts =
-            StreamFacts { constants: Constants::default(), tells_offset: false, date: None, prefer: None };
+        let mut facts = StreamFacts::new(Constants::default());
         if path == Path::new("-") {
-            return self.lines(&mut io::stdin().lock(), &mut facts);
+            return self.lines(&mut io::stdin().lock(), &facts);
         }
         let mut file = File::open(path)?;
         if matches!(self.clock, Clock::System) {
             facts.date = file.metadata().and_then(|metadata| metadata.modified()).ok().map(clock::of);
         }
-        self.lines(&mut file, &mut facts)
+        self.lines(&mut file, &facts)
     }
 
-    fn lines(&mut self, input: &mut impl Read, facts: &mut StreamFacts) -> io::Result<()> {
+    fn lines(&mut self, input: &mut impl Read, facts: &StreamFacts) -> io::Result<()> {
         let mut buffer = LineBuffer::framed(self.pass.framing(), self.line_bytes_max);
         loop {
             let read = buffer.fill(|room, _| {
@@ -207,13 +210,17 @@ impl<W: Write> Printer<W> {
                 }
             })?;
             while buffer.has_line() {
-                let chunk = self.pass.run(buffer.lines(), facts, self.clock.now(), usize::MAX);
+                let moment = Moment::at(self.clock.now());
+                let chunk = self.pass.run(buffer.lines(), facts, moment, usize::MAX);
                 buffer.take(chunk.end);
                 self.print(&chunk)?;
             }
             if read == 0 {
                 let line = buffer.unfinished_line().into_iter();
-                let chunk = self.pass.run(line, facts, self.clock.now(), usize::MAX);
+                let moment = Moment::at(self.clock.now());
+                let chunk = self.pass.run(line, facts, moment, usize::MAX);
+                self.print(&chunk)?;
+                let chunk = self.pass.flush(moment, usize::MAX);
                 return self.print(&chunk);
             }
             self.out.flush()?;

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     ack::Claim,
-    batch::Batch,
+    batch::{Batch, Run},
     budget::{Reservation, Sealed},
     spare::Spares,
 };
@@ -42,7 +42,8 @@ pub struct Parcel {
 impl Parcel {
     /// Gives back the flow bytes that it no longer needs.
     fn shrink_reservation(&mut self) {
-        self.reservation.shrink_to(self.body.len() + self.ends.len() * size_of::<u32>());
+        let claims: usize = self.claims.iter().map(Claim::cost).sum();
+        self.reservation.shrink_to(Run::cost(self.body.len(), self.ends.len()) + claims);
     }
 }
 
@@ -132,12 +133,12 @@ mod tests {
     fn batch() -> Batch {
         let mut ledger = Ledger::default();
         let stream = ledger.open_stream(0);
-        let span = ledger.open_span(stream, 1, Passed { events: 4, blank: 0 });
+        let span = ledger.open_span(stream, 1, Passed { lines: 4, blank: 0 }, &[]);
         let run = Run {
             key: Key { dataset: Datasets::default().id("d"), replayable: true },
             events: b"{\"a\":1},{\"b\":22},{\"c\":3},{\"d\":4},".to_vec(),
             ends: vec![8, 17, 25, 33],
-            claim: Claim { span, events: 4 },
+            claims: vec![Claim { span, events: 4, lines: 1, held: Box::default() }].into(),
             reservation: Reservation::default(),
         };
         let mut batcher = Batcher::new(1_000, std::time::Duration::from_secs(1), Spares::default());

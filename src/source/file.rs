@@ -5,14 +5,15 @@
 //!
 //! Invariants: a file is identified by device and inode of its open descriptor, never by its name alone; a
 //! rotated file is read to its end before its successor is begun; a line without its newline is left unread in a
-//! file that may still grow.
+//! file that may still grow; joins end by the time only when what follows has been looked for.
 
 pub mod discover;
 pub mod follow;
+mod joins;
 pub mod watch;
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     fs::File,
     path::{Path, PathBuf},
     pin::Pin,
@@ -20,15 +21,16 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::Feed;
 use crate::{
-    ack::StreamId,
+    ack::{Held, StreamId},
     budget::Reservation,
     checkpoint::{Entry, FileKey, Register},
     frame::LineBuffer,
+    join::clock::JoinClock,
 };
 use discover::{Discovery, Found, Identity};
 use follow::{Followed, Name, Size};
@@ -54,6 +56,9 @@ pub struct FileSource {
     /// Files that may have more to read, each at most once.
     ready: VecDeque<Identity>,
     chunks_in_turn: usize,
+    /// By lineage.
+    clocks: BTreeMap<u32, JoinClock>,
+    lineages: u32,
 }
 
 impl FileSource {
@@ -80,6 +85,8 @@ impl FileSource {
             files: BTreeMap::new(),
             ready: VecDeque::new(),
             chunks_in_turn: 0,
+            clocks: BTreeMap::new(),
+            lineages: 0,
         }
     }
 
@@ -99,9 +106,13 @@ impl FileSource {
         let mut reserving: Option<Pin<Box<dyn Future<Output = Reservation> + Send>>> = None;
         loop {
             if !self.ready.is_empty() && reserving.is_none() {
+                if !flow.has_room() {
+                    self.pause_clocks();
+                }
                 let flow = flow.clone();
                 reserving = Some(Box::pin(async move { flow.reserve().await }));
             }
+            let join_ends = self.next_join();
             tokio::select! {
                 () = stop.cancelled() => return,
                 change = watch.next() => match change {
@@ -117,6 +128,9 @@ impl FileSource {
                     reserving = None;
                     self.read(reservation).await;
                 }
+                () = tokio::time::sleep_until(join_ends.unwrap_or_else(Instant::now)), if join_ends.is_some() => {
+                    self.look_for_ends();
+                }
             }
         }
     }
@@ -130,6 +144,7 @@ impl FileSource {
                 reservation = flow.reserve() => self.read(reservation).await,
             }
         }
+        self.end_joins(&flow, stop).await;
     }
 
     /// Finds files that were renamed while the agent was stopped, to finish them first.
@@ -152,8 +167,8 @@ impl FileSource {
             };
             match Followed::open(&now) {
                 Ok((file, opened, len)) if opened == identity && self.register.claim(identity) => {
-                    let (key, resume) = resumed(&entry, len);
-                    self.follow(file, path, &now, key, resume);
+                    let resumed = resumed(&entry, len);
+                    self.follow(file, path, &now, resumed);
                     if let Some(followed) = self.files.get_mut(&identity) {
                         followed.name = Name::GONE;
                     }
@@ -211,27 +226,37 @@ impl FileSource {
         }
         match self.register.pending_of(identity) {
             Some(entry) => {
-                let (key, resume) = resumed(&entry, len);
-                let path = if resume > 0 { PathBuf::from(entry.path) } else { found.path.clone() };
-                self.follow(file, path, &found.path, key, resume);
+                let resumed = resumed(&entry, len);
+                let path = if resumed.position > 0 { PathBuf::from(entry.path) } else { found.path.clone() };
+                self.follow(file, path, &found.path, resumed);
             }
             None => {
                 let key = FileKey { identity, generation: 0 };
-                self.follow(file, found.path.clone(), &found.path, key, 0);
+                let new = Resumed { key, position: 0, held: Vec::new() };
+                self.follow(file, found.path.clone(), &found.path, new);
             }
         }
     }
 
-    fn follow(&mut self, file: File, path: PathBuf, seen_at: &Path, key: FileKey, position: u64) {
-        tracing::debug!(path = %path.display(), position, "following");
-        let stream = self.feed.ledger.with(|ledger| ledger.open_stream(position));
+    fn follow(&mut self, file: File, path: PathBuf, seen_at: &Path, resumed: Resumed) {
+        let Resumed { key, position, held } = resumed;
+        tracing::debug!(path = %path.display(), position, held = held.len(), "following");
+        let stream = self.feed.ledger.with(|ledger| {
+            let stream = ledger.open_stream(position);
+            ledger.recover(stream, &held);
+            stream
+        });
         self.register.add(stream, &path.to_string_lossy(), key);
         let mut followed = Followed::new(file, path, key, stream, position, &self.fields);
         seen_at.clone_into(&mut followed.seen_at);
         let had_its_name = |other: &&Followed| {
             other.path == followed.path && (other.name != Name::Current || other.seen_at != followed.seen_at)
         };
-        followed.predecessor = self.files.values().filter(had_its_name).map(|other| other.stream).max();
+        let predecessor = self.files.values().filter(had_its_name).max_by_key(|other| other.stream);
+        followed.predecessor = predecessor.map(|other| other.stream);
+        followed.facts.lineage = predecessor.map_or(self.lineages, |other| other.facts.lineage);
+        self.lineages += u32::from(predecessor.is_none());
+        followed.held = held.into();
         self.files.insert(key.identity, followed);
         make_ready(&mut self.ready, key.identity);
     }
@@ -256,19 +281,27 @@ impl FileSource {
 
     /// Rotated files that had nothing new since the last reconcile are closed.
     fn let_go_quiet(&mut self) {
-        let Self { files, feed, ready, register, .. } = self;
+        let Self { files, feed, ready, register, clocks, .. } = self;
+        let joining: BTreeSet<u32> = feed.pass.deadlines().map(|(lineage, _)| lineage).collect();
+        let mut left = BTreeSet::new();
         files.retain(|identity, followed| {
             let Name::Gone { quiet_ticks } = followed.name else { return true };
             let read = followed.at_end && !ready.contains(identity);
-            if read && followed.is_quiet() && followed.is_finished() {
+            // What joins hold of it must stay within reach, and their clock must go on.
+            let lineage = followed.facts.lineage;
+            let held = joining.contains(&lineage) || feed.ledger.read(|ledger| ledger.holds(followed.stream));
+            if read && followed.is_quiet() && followed.is_finished() && !held {
                 tracing::debug!(path = %followed.path.display(), "rotated file is read to its end");
                 feed.ledger.with(|ledger| ledger.close_stream(followed.stream));
                 register.release(*identity);
+                left.insert(lineage);
                 return false;
             }
             followed.name = Name::Gone { quiet_ticks: if read { quiet_ticks.saturating_add(1) } else { 0 } };
             true
         });
+        left.retain(|lineage| files.values().all(|followed| followed.facts.lineage != *lineage));
+        clocks.retain(|lineage, _| !left.contains(lineage));
     }
 
     /// Reads and passes one chunk of the file whose turn it is.
@@ -316,27 +349,43 @@ impl FileSource {
 
     /// Answers whether there may be more to read.
     async fn chunk(&mut self, identity: Identity, reservation: Reservation) -> std::io::Result<bool> {
-        let Self { feed, buffer, files, .. } = self;
+        if self.files.get(&identity).is_some_and(|followed| !followed.held.is_empty()) {
+            return self.recover(identity, reservation).await;
+        }
+        let is_newest = self.is_newest(identity);
+        let Self { feed, buffer, files, clocks, .. } = self;
         let Some(followed) = files.get_mut(&identity) else { return Ok(false) };
         if self.loaded != Some(followed.stream) {
             followed.load(buffer)?;
             self.loaded = Some(followed.stream);
         }
         followed.at_end = !buffer.has_line() && followed.fill(buffer)? == 0;
+        let clock = clocks.entry(followed.facts.lineage).or_default();
+        let now = Instant::now().into_std();
+        if is_newest && followed.at_end {
+            clock.at_end(now)
+        } else {
+            clock.pause(now)
+        }
+        let elapsed_ms = clock.elapsed_ms();
+        let mut more = !followed.at_end;
         if buffer.has_line() {
-            feed.lines(buffer, followed.stream, &mut followed.facts, reservation).await;
+            feed.lines(buffer, &followed.facts, elapsed_ms, reservation).await;
         } else if followed.at_end {
             if followed.size(buffer.read_position())? == Size::Truncated {
                 self.begin_anew(identity);
                 return Ok(true);
             }
             // Nobody writes to a file that was rotated away and is quiet, so its last line is as it will be.
-            if self.once || followed.is_quiet() {
-                feed.unfinished_line(buffer, followed.stream, &mut followed.facts, reservation).await;
+            if (self.once || followed.is_quiet()) && !buffer.is_empty() {
+                feed.unfinished_line(buffer, &followed.facts, elapsed_ms, reservation).await;
+                more = true;
+            } else if is_newest {
+                more = feed.expire(&followed.facts, buffer.position(), elapsed_ms, reservation).await;
             }
         }
         (followed.position, followed.skipped) = (buffer.position(), buffer.skipped());
-        Ok(!followed.at_end)
+        Ok(more)
     }
 
     /// A file has become shorter than what was read of it: what is in it now is new.
@@ -353,12 +402,27 @@ impl FileSource {
     }
 }
 
+/// Where a file goes on.
+struct Resumed {
+    key: FileKey,
+    position: u64,
+    /// Lines before the position that joins held.
+    held: Vec<Held>,
+}
+
 /// Where a file from the checkpoint goes on. One that is shorter than what was read of it has begun anew.
-const fn resumed(entry: &Entry, len: u64) -> (FileKey, u64) {
+fn resumed(entry: &Entry, len: u64) -> Resumed {
     if entry.resume <= len {
-        return (entry.key, entry.resume);
+        return Resumed { key: entry.key, position: entry.resume, held: entry.held.clone() };
     }
-    (FileKey { generation: entry.key.generation + 1, ..entry.key }, 0)
+    if !entry.held.is_empty() {
+        tracing::error!(
+            path = %entry.path, lines = entry.held.len(),
+            "a file was truncated while the agent was stopped: lines held for what followed them are lost"
+        );
+    }
+    let key = FileKey { generation: entry.key.generation + 1, ..entry.key };
+    Resumed { key, position: 0, held: Vec::new() }
 }
 
 /// The reservation that is being waited for.

@@ -6,13 +6,14 @@
 
 use std::{convert::Infallible, io::Read, time::Duration};
 
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 use tokio_util::{sync::CancellationToken, task::task_tracker::TaskTrackerToken};
 
 use super::Feed;
 use crate::{
     budget::{Flow, Reservation},
     frame::{CHUNK_BYTES, LineBuffer},
+    join::clock::JoinClock,
     pass::StreamFacts,
 };
 
@@ -38,10 +39,27 @@ impl StdinSource {
     /// wait for flow bytes. Ends early when delivery gives up.
     pub async fn run(mut self, stop: CancellationToken, give_up: CancellationToken, input: TaskTrackerToken) {
         let stream = self.feed.ledger.with(|ledger| ledger.open_stream(0));
+        self.facts.stream = stream;
+        let mut clock = JoinClock::default();
         let flow = self.feed.flow.clone();
         let (mut full, empty) = spawn_reader(input);
         let mut empty = Some(empty);
-        while let Some(piece) = next_piece(&mut full, &mut empty, &stop).await {
+        loop {
+            // While nothing is read, the clock runs; the writer may be slow, but is not kept waiting.
+            clock.at_end(Instant::now().into_std());
+            let ends = self.feed.pass.deadline(0).and_then(|at_ms| clock.when(at_ms));
+            let read = next_piece(&mut full, &mut empty, &stop, ends.map(Instant::from_std)).await;
+            clock.pause(Instant::now().into_std());
+            let piece = match read {
+                Next::Piece(piece) => piece,
+                Next::Deadline => {
+                    if !self.expire(&clock, &give_up).await {
+                        return self.feed.lose(&mut self.buffer, stream);
+                    }
+                    continue;
+                }
+                Next::End => break,
+            };
             let filled: Result<usize, Infallible> = self.buffer.fill(|room, _| {
                 room[..piece.len()].copy_from_slice(&piece);
                 Ok(piece.len())
@@ -55,19 +73,50 @@ impl StdinSource {
                 let Some(reservation) = reserve(&flow, &give_up).await else {
                     return self.feed.lose(&mut self.buffer, stream);
                 };
-                self.feed.lines(&mut self.buffer, stream, &mut self.facts, reservation).await;
+                let elapsed_ms = clock.elapsed_ms();
+                self.feed.lines(&mut self.buffer, &self.facts, elapsed_ms, reservation).await;
             }
         }
-        if !self.buffer.is_empty() {
-            match reserve(&flow, &give_up).await {
-                Some(reservation) => {
-                    self.feed.unfinished_line(&mut self.buffer, stream, &mut self.facts, reservation).await;
-                }
-                None => self.feed.lose(&mut self.buffer, stream),
-            }
+        if !self.end(&clock, &give_up).await {
+            self.feed.lose(&mut self.buffer, stream);
         }
         self.feed.ledger.with(|ledger| ledger.close_stream(stream));
     }
+
+    /// Ends the joins whose time is over; `false` when delivery has given up.
+    async fn expire(&mut self, clock: &JoinClock, give_up: &CancellationToken) -> bool {
+        let flow = self.feed.flow.clone();
+        let (position, elapsed_ms) = (self.buffer.position(), clock.elapsed_ms());
+        while let Some(reservation) = reserve(&flow, give_up).await {
+            if !self.feed.expire(&self.facts, position, elapsed_ms, reservation).await {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Passes the last line and ends all joins; `false` when delivery has given up.
+    async fn end(&mut self, clock: &JoinClock, give_up: &CancellationToken) -> bool {
+        let flow = self.feed.flow.clone();
+        while !self.buffer.is_empty() {
+            let Some(reservation) = reserve(&flow, give_up).await else { return false };
+            self.feed.unfinished_line(&mut self.buffer, &self.facts, clock.elapsed_ms(), reservation).await;
+        }
+        while let Some(reservation) = reserve(&flow, give_up).await {
+            if !self.feed.flush(self.facts.stream, self.buffer.position(), reservation).await {
+                return true;
+            }
+        }
+        false
+    }
+}
+
+/// What comes next.
+enum Next {
+    Piece(Vec<u8>),
+    /// A join may have waited long enough.
+    Deadline,
+    End,
 }
 
 /// Flow bytes for a pass; `None` when delivery has given up.
@@ -84,15 +133,21 @@ async fn next_piece(
     full: &mut mpsc::Receiver<Vec<u8>>,
     empty: &mut Option<mpsc::Sender<Vec<u8>>>,
     stop: &CancellationToken,
-) -> Option<Vec<u8>> {
+    ends: Option<Instant>,
+) -> Next {
+    let next = |piece: Option<Vec<u8>>| piece.map_or(Next::End, Next::Piece);
     if empty.is_some() {
         tokio::select! {
-            piece = full.recv() => return piece,
+            biased;
+            piece = full.recv() => return next(piece),
             () = stop.cancelled() => *empty = None,
+            () = tokio::time::sleep_until(ends.unwrap_or_else(Instant::now)), if ends.is_some() => {
+                return Next::Deadline;
+            }
         }
     }
     // The thread may be blocked in a read that never ends: it is not waited for.
-    tokio::time::timeout(LAST_PIECES_TIMEOUT, full.recv()).await.ok().flatten()
+    next(tokio::time::timeout(LAST_PIECES_TIMEOUT, full.recv()).await.ok().flatten())
 }
 
 /// Pieces that were read, and buffers to read into. `input` is dropped at the end of input.

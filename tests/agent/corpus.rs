@@ -14,7 +14,7 @@ use hivetail::{
     dataset::Template,
     encode::Constants,
     frame::LineBuffer,
-    pass::{Pass, StreamFacts},
+    pass::{Chunk, Moment, Pass, StreamFacts},
     spare::Spares,
 };
 use hivetail_parsers::{Format, envelope::Envelope, names, timestamp};
@@ -38,10 +38,10 @@ fn events(format: &str, log: &[u8]) -> String {
     let mut source = Source::new(SourceType::Stdin);
     source.format = FormatName(Format::from_name(format).unwrap_or(Format::Auto));
     source.envelope = EnvelopeName(Envelope::from_name(format).unwrap_or_default());
-    let mut pass = Pass::new(&source, &Template::parse("one").unwrap(), Arc::default(), Spares::default());
-    let mut facts =
-        StreamFacts { constants: Constants::default(), tells_offset: false, date: None, prefer: None };
-    let now = timestamp::rfc3339(b"2026-11-21T23:00:00Z").unwrap();
+    let mut pass =
+        Pass::new(&source, &Template::parse("one").unwrap(), Arc::default(), Spares::default(), 1 << 24);
+    let facts = StreamFacts::new(Constants::default());
+    let now = Moment::at(timestamp::rfc3339(b"2026-11-21T23:00:00Z").unwrap());
     let mut buffer = LineBuffer::framed(pass.framing(), 1 << 20);
     let mut rest = log;
     let mut out = Vec::new();
@@ -53,19 +53,24 @@ fn events(format: &str, log: &[u8]) -> String {
         });
         rest = &rest[filled.unwrap_or_default()..];
         while buffer.has_line() {
-            let chunk = pass.run(buffer.lines(), &mut facts, now, usize::MAX);
+            let chunk = pass.run(buffer.lines(), &facts, now, usize::MAX);
             buffer.take(chunk.end);
-            for run in chunk.runs {
-                let mut start = 0;
-                for end in run.ends {
-                    out.extend_from_slice(&run.events[start..end as usize - 1]);
-                    out.push(b'\n');
-                    start = end as usize;
-                }
-            }
+            take(&chunk, &mut out);
         }
     }
+    take(&pass.flush(now, usize::MAX), &mut out);
     String::from_utf8(out).expect("events are valid UTF-8")
+}
+
+fn take(chunk: &Chunk, out: &mut Vec<u8>) {
+    for run in &chunk.runs {
+        let mut start = 0;
+        for end in &run.ends {
+            out.extend_from_slice(&run.events[start..*end as usize - 1]);
+            out.push(b'\n');
+            start = *end as usize;
+        }
+    }
 }
 
 #[test]

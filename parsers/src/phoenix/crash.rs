@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     number::whole,
-    record::{Record, Scratch, Value},
+    record::{Record, Role, Scratch, Value},
 };
 
 /// What the lines after the exception begin with.
@@ -56,6 +56,7 @@ pub(super) fn set<'a>(message: &'a [u8], scratch: &'a Scratch, record: &mut Reco
     }
     set_request(rest, record);
     record.error = true;
+    record.role = Role::Crashed;
     let exception = exception::find(rest, &LABELS);
     if let Some(exception) = exception {
         exception.set(scratch, record);

@@ -13,7 +13,7 @@ use super::{
     measure::{float, sum_ms},
     message::{split_last, split_line},
 };
-use crate::record::{Record, Scratch, Value};
+use crate::record::{Record, Role, Scratch, Value};
 
 /// How many blanks before brackets that never close are looked at before the parameters count as not found.
 const UNCLOSED_MAX: usize = 16;
@@ -49,6 +49,7 @@ pub(super) fn set<'a>(message: &'a [u8], scratch: &'a Scratch, record: &mut Reco
     if let Some((function, place)) = split_last(split_line(caller).0, b", at: ") {
         Frame::new(function, place).set(scratch, record);
     }
+    record.role = Role::Queried;
     Some(())
 }
 

@@ -12,7 +12,7 @@ use super::{
     frame::Frame,
     message::{split_first, split_line},
 };
-use crate::record::{Record, Scratch, Value};
+use crate::record::{Record, Role, Scratch, Value};
 
 /// How much deeper frames, and the banner of a cause, stand than a banner.
 const INDENT: usize = 4;
@@ -30,6 +30,7 @@ pub(super) struct Exception<'a> {
 pub(super) fn set<'a>(message: &'a [u8], scratch: &'a Scratch, record: &mut Record<'a>) -> Option<()> {
     let exception = find(message, &[])?;
     exception.set(scratch, record);
+    record.role = Role::Crashed;
     record.set("name", Value::Text(exception.kind));
     if message.starts_with(b"** (") && exception.is_bandits(record) {
         record.set("elixir.crash_kind", Value::text("bandit"));

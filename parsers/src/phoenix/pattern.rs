@@ -66,6 +66,11 @@ impl Pattern {
         Ok(Self { head, tail: parts })
     }
 
+    /// Whether the line begins as the pattern does, whatever follows.
+    pub(super) fn begins(&self, line: &[u8]) -> bool {
+        !self.head.is_empty() && match_head(&self.head, line, &mut Event::default()).is_some()
+    }
+
     /// What stands in the pattern's places; `None` for a line that is not in the pattern.
     pub(super) fn split<'a>(&self, line: &'a [u8]) -> Option<Event<'a>> {
         let mut event = Event::default();

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     number::whole,
-    record::{Record, Scratch, Value},
+    record::{Record, Role, Scratch, Value},
     shape,
 };
 
@@ -22,14 +22,30 @@ const METHODS: [&[u8]; 9] =
 pub(super) fn started<'a>(message: &'a [u8], scratch: &'a Scratch, record: &mut Record<'a>) -> Option<()> {
     let (method, path) = message.split_at(memchr(b' ', message)?);
     let path = path.get(1..)?;
-    let is_path = path == b"*" || (path.starts_with(b"/") && memchr2(b' ', b'\n', path).is_none());
-    if !is_path || !is_method(method, record) {
+    if !is_path(path) || !is_method(method, record) {
         return None;
     }
     record.set("http.request.method", Value::Text(method));
     record.set("url.path", Value::Text(path));
     shape::set(method, path, Some(message), scratch, record);
+    record.role = Role::Started;
     Some(())
+}
+
+/// Whether that is the start or the end of a request, which Phoenix writes on one line.
+pub(super) fn is_one_line(message: &[u8]) -> bool {
+    match message.trim_ascii_end() {
+        sent
+        @ ([b'S', b'e', b'n', b't', b' ', ..] | [b'C', b'h', b'u', b'n', b'k', b'e', b'd', b' ', ..]) => {
+            answer(sent).is_some()
+        }
+        message => memchr(b' ', message)
+            .is_some_and(|blank| METHODS.contains(&&message[..blank]) && is_path(&message[blank + 1..])),
+    }
+}
+
+fn is_path(text: &[u8]) -> bool {
+    text == b"*" || (text.starts_with(b"/") && memchr2(b' ', b'\n', text).is_none())
 }
 
 /// Servers take any method, and an app may begin its own messages with a word in capitals and a path: another
@@ -41,15 +57,20 @@ fn is_method(word: &[u8], record: &Record<'_>) -> bool {
 
 /// `Sent 200 in 15ms`, `Chunked 200 in 812µs`.
 pub(super) fn sent<'a>(message: &'a [u8], record: &mut Record<'a>) -> Option<()> {
-    let sent = message.strip_prefix(b"Sent ").map(|rest| ("Sent", rest));
-    let (name, rest) = sent.or_else(|| Some(("Chunked", message.strip_prefix(b"Chunked ")?)))?;
-    let (status, duration) = rest.split_at(memchr(b' ', rest)?);
-    let (status, ms) = (whole(status)?, phoenix_ms(duration.strip_prefix(b" in ")?)?);
+    let (name, status, ms) = answer(message)?;
     record.set("name", Value::text(name));
     record.set("http.response.status_code", Value::Int(status));
     record.set("duration_ms", Value::Float(ms));
     record.error |= status >= 500;
+    record.role = Role::Answered;
     Some(())
+}
+
+fn answer(message: &[u8]) -> Option<(&'static str, i64, f64)> {
+    let sent = message.strip_prefix(b"Sent ").map(|rest| ("Sent", rest));
+    let (name, rest) = sent.or_else(|| Some(("Chunked", message.strip_prefix(b"Chunked ")?)))?;
+    let (status, duration) = rest.split_at(memchr(b' ', rest)?);
+    Some((name, whole(status)?, phoenix_ms(duration.strip_prefix(b" in ")?)?))
 }
 
 /// `Processing with PodsiteWeb.PageController.health/2`, or a plug's module alone; then indented details.
@@ -69,6 +90,7 @@ pub(super) fn processing<'a>(message: &'a [u8], record: &mut Record<'a>) -> Opti
     record.set_text("phoenix.action", action);
     record.set_text("phoenix.params", detail(details, b"\n  Parameters: "));
     record.set_text("phoenix.pipelines", detail(details, b"\n  Pipelines: "));
+    record.role = Role::Routed;
     Some(())
 }
 
@@ -92,6 +114,7 @@ pub(super) fn converted<'a>(message: &'a [u8], record: &mut Record<'a>) -> Optio
         record.set("exception.type", Value::Text(reason));
     }
     record.error |= status >= 500;
+    record.role = Role::Converted;
     Some(())
 }
 

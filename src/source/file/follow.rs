@@ -3,15 +3,17 @@
 //! Everything is asked of the open descriptor, never of the name, which may mean another file by now.
 
 use std::{
+    collections::VecDeque,
     fs::{self, File},
     io,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use super::discover::Identity;
 use crate::{
-    ack::StreamId,
+    ack::{Held, StreamId},
     checkpoint::FileKey,
     clock,
     encode::Constants,
@@ -58,6 +60,8 @@ pub struct Followed {
     pub name: Name,
     /// The stream that had the name before, to be read to its end first.
     pub predecessor: Option<StreamId>,
+    /// Lines before its position that joins held when the agent stopped, to be passed first.
+    pub held: VecDeque<Held>,
     /// What its events have in common.
     pub facts: StreamFacts,
     file: File,
@@ -97,7 +101,7 @@ impl Followed {
         fields: &[(String, String)],
     ) -> Self {
         let constants = constants(&path, key, fields);
-        let facts = StreamFacts { constants, tells_offset: true, date: None, prefer: None };
+        let facts = StreamFacts { stream, tells_offset: true, ..StreamFacts::new(constants) };
         let (name, seen_at) = (Name::Current, path.clone());
         Self {
             path,
@@ -109,6 +113,7 @@ impl Followed {
             at_end: false,
             name,
             predecessor: None,
+            held: VecDeque::new(),
             facts,
             file,
         }
@@ -118,8 +123,10 @@ impl Followed {
     pub fn begin_anew(&mut self, stream: StreamId, fields: &[(String, String)]) {
         self.key.generation += 1;
         self.stream = stream;
+        self.facts.stream = stream;
+        self.held.clear();
         (self.position, self.skipped, self.at_end) = (0, Skipped::default(), false);
-        self.facts.constants = constants(&self.path, self.key, fields);
+        self.facts.constants = Arc::new(constants(&self.path, self.key, fields));
     }
 
     /// Makes `buffer` hold this file's bytes from its position on.
@@ -144,6 +151,25 @@ impl Followed {
             }
         }
         Ok(read)
+    }
+
+    /// Makes `buffer` hold a line that was read before; `false` if it is no longer there.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub fn load_held(&self, held: Held, buffer: &mut LineBuffer) -> io::Result<bool> {
+        let end = held.position + u64::from(held.len);
+        buffer.reset(held.position);
+        while buffer.read_position() < end && !buffer.has_line() {
+            let read = buffer.fill(|room, at| {
+                let left = usize::try_from(end - at).unwrap_or(usize::MAX).min(room.len());
+                self.read_full(&mut room[..left], at)
+            })?;
+            if read == 0 {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     fn read_full(&self, room: &mut [u8], at: u64) -> io::Result<usize> {

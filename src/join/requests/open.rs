@@ -1,0 +1,242 @@
+//! An open request: what its lines have told so far.
+
+use std::sync::Arc;
+
+use hivetail_parsers::{Record, Role, Scratch, Time, Timestamp, Value};
+
+use super::{
+    super::{
+        Taken,
+        kept::Kept,
+        table::{NONE, Slot},
+    },
+    is_own_crash, text,
+};
+use crate::encode::Constants;
+
+/// What an event's record does not tell.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Origin<'o> {
+    /// The fields of its stream.
+    pub(crate) constants: &'o Arc<Constants>,
+    /// Where it is in its stream, if that is worth telling.
+    pub(crate) offset: Option<u64>,
+    /// When it was read.
+    pub(crate) received: Timestamp,
+    /// Its lineage, and the time by the lineage's clock.
+    pub(crate) lineage: u32,
+    pub(crate) elapsed_ms: u64,
+}
+
+/// When a request was answered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Answer {
+    pub(super) elapsed_ms: u64,
+    pub(super) time: Option<Timestamp>,
+}
+
+/// A request whose end has not come yet.
+#[derive(Debug)]
+pub(crate) struct Open {
+    pub(super) lane: u32,
+    /// The next one with the same key.
+    pub(super) next: Slot,
+    pub(super) key: u64,
+    pub(super) pid: Option<u64>,
+    /// Method and path.
+    pub(super) request: u64,
+    pub(super) lineage: u32,
+    pub(super) opened_ms: u64,
+    pub(crate) answer: Option<Answer>,
+    /// Whether another one shared its key.
+    pub(crate) ambiguous: bool,
+    pub(super) crashed: bool,
+    pub(super) touched: bool,
+    pub(crate) constants: Arc<Constants>,
+    pub(crate) offset: Option<u64>,
+    pub(crate) received: Timestamp,
+    pub(crate) lines: Vec<Taken>,
+    kept: Kept,
+    queries: u32,
+    query_ms: f64,
+    slowest_ms: f64,
+    logs: u32,
+    log_errors: u32,
+}
+
+impl Default for Open {
+    fn default() -> Self {
+        Self {
+            lane: 0,
+            next: NONE,
+            key: 0,
+            pid: None,
+            request: 0,
+            lineage: 0,
+            opened_ms: 0,
+            answer: None,
+            ambiguous: false,
+            crashed: false,
+            touched: false,
+            constants: Arc::default(),
+            offset: None,
+            received: Timestamp::from_ns(0),
+            lines: Vec::new(),
+            kept: Kept::default(),
+            queries: 0,
+            query_ms: 0.0,
+            slowest_ms: 0.0,
+            logs: 0,
+            log_errors: 0,
+        }
+    }
+}
+
+/// What is kept of a request's memory for the next one: little where many are open at once.
+const SPARE_BYTES: usize = 16_384;
+const SPARE_BYTES_OF_MANY: usize = 1_024;
+const SPARE_LINES_OF_MANY: usize = 8;
+/// What a request takes in the tables beside its own bytes.
+const ENTRY_BYTES: usize = 48;
+
+impl Open {
+    pub(super) fn begin(&mut self, lane: u32, record: &Record<'_>, origin: &Origin<'_>) {
+        self.kept.begin(record);
+        (self.lane, self.lineage, self.opened_ms) = (lane, origin.lineage, origin.elapsed_ms);
+        (self.offset, self.received) = (origin.offset, origin.received);
+        self.constants = Arc::clone(origin.constants);
+    }
+
+    /// Makes it as if new, but for a little memory.
+    pub(super) fn clear(&mut self, one_of_many: bool) {
+        let (mut kept, mut lines) = (std::mem::take(&mut self.kept), std::mem::take(&mut self.lines));
+        let constants = std::mem::take(&mut self.constants);
+        lines.clear();
+        let line_bytes = size_of::<Taken>();
+        let (bytes, count) = if one_of_many {
+            (SPARE_BYTES_OF_MANY, SPARE_LINES_OF_MANY)
+        } else {
+            (SPARE_BYTES, SPARE_BYTES / line_bytes)
+        };
+        kept.shrink_to(bytes);
+        lines.shrink_to(count);
+        *self = Self { kept, lines, constants, ..Self::default() };
+    }
+
+    /// The bytes that it takes.
+    pub(super) const fn bytes(&self) -> usize {
+        size_of::<Self>() + ENTRY_BYTES + self.kept.capacity() + self.lines.capacity() * size_of::<Taken>()
+    }
+
+    /// When it began.
+    pub(super) fn time(&self) -> Option<Timestamp> {
+        self.kept.time().map(|time: Time| time.at)
+    }
+
+    /// Takes the fields that one of its lines tells of the request. The same line may come twice.
+    pub(super) fn merge(&mut self, record: &Record<'_>) {
+        let learns = matches!(record.role, Role::Routed | Role::Answered | Role::Converted);
+        for field in record.fields() {
+            let name = field.key.bytes();
+            let told = match record.role {
+                Role::Routed => name.starts_with(b"phoenix."),
+                Role::Answered => matches!(name, b"http.response.status_code" | b"duration_ms"),
+                Role::Converted => name == b"exception.type" && !self.crashed,
+                Role::Crashed => {
+                    matches!(name, b"exception.type" | b"exception.message" | b"exception.fingerprint")
+                }
+                _ => false,
+            };
+            // What the app has learnt of the request meanwhile, such as its user.
+            let learnt =
+                || name.starts_with(b"elixir.") || name.starts_with(b"trace.") || name == b"http.route";
+            if told || (learns && learnt() && !self.kept.has(name)) {
+                self.kept.put(name, field.value);
+            }
+        }
+        self.crashed |= record.role == Role::Crashed;
+    }
+
+    /// Counts one of its lines, which comes once.
+    pub(super) fn count(&mut self, record: &Record<'_>) {
+        match record.role {
+            Role::Queried => self.count_query(record),
+            Role::Alone => self.count_log(record),
+            Role::Crashed if !is_own_crash(record) => self.count_log(record),
+            _ => {}
+        }
+    }
+
+    fn count_log(&mut self, record: &Record<'_>) {
+        self.logs += 1;
+        self.log_errors += u32::from(record.is_error());
+    }
+
+    fn count_query(&mut self, record: &Record<'_>) {
+        let ms = match record.get("duration_ms") {
+            Some(Value::Float(ms)) => ms,
+            _ => 0.0,
+        };
+        self.queries += 1;
+        self.query_ms += ms;
+        if self.queries == 1 || ms > self.slowest_ms {
+            self.slowest_ms = ms;
+            for name in ["db.collection.name", "db.query.text"] {
+                self.kept.put(name.as_bytes(), Value::Text(text(record, name).unwrap_or_default()));
+            }
+        }
+    }
+
+    /// The status that it was answered with.
+    fn status(&self) -> Option<i64> {
+        match self.kept.get(b"http.response.status_code") {
+            Some(Value::Int(status)) => Some(status),
+            _ => None,
+        }
+    }
+
+    /// The line that it began with, as it was.
+    pub(crate) fn fill_line<'a>(&'a self, record: &mut Record<'a>) {
+        self.kept.fill(record, |_| true);
+    }
+
+    /// The wide event.
+    pub(crate) fn fill<'a>(&'a self, scratch: &'a Scratch, record: &mut Record<'a>) {
+        let status = self.status();
+        // An exception that was logged and handled is no failure of the request.
+        let handled = status.is_some_and(|status| status < 500);
+        let has_route = self.kept.has(b"http.route");
+        self.kept.fill(record, |name| match name {
+            b"body" => false,
+            b"name" => !has_route,
+            _ => !(handled && name.starts_with(b"exception.")),
+        });
+        let method = text(record, "http.request.method").unwrap_or_default();
+        if let Some(route) = text(record, "http.route") {
+            record.set("name", Value::Text(scratch.concat(&[method, b" ", route])));
+        }
+        let path = text(record, "url.path").unwrap_or_default();
+        let body = scratch.concat(&[method, b" ", path, &status_text(status)]);
+        record.set("body", Value::Text(body.trim_ascii_end()));
+        if self.queries > 0 {
+            record.set("db.query.count", Value::Int(i64::from(self.queries)));
+            record.set("db.duration_ms", Value::Float(self.query_ms));
+        }
+        for (name, count) in [("log.count", self.logs), ("log.error_count", self.log_errors)] {
+            if count > 0 {
+                record.set(name, Value::Int(i64::from(count)));
+            }
+        }
+        record.error = status.is_some_and(|status| status >= 500) || (!handled && self.crashed);
+    }
+}
+
+/// ` 200`; blank where there is no status, or none of three digits.
+fn status_text(status: Option<i64>) -> [u8; 4] {
+    let Some(status) = status.and_then(|status| u16::try_from(status).ok()).filter(|status| *status < 1_000)
+    else {
+        return *b"    ";
+    };
+    let digit = |of: u16| b"0123456789"[usize::from(of % 10)];
+    [b' ', digit(status / 100), digit(status / 10), digit(status)]
+}
