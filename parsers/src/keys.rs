@@ -36,7 +36,7 @@ impl<'a> Pair<'a> {
 
 /// A line's keys on their way into its record.
 pub(crate) struct Keys<'p, 'a> {
-    context: &'p Context<'p>,
+    pub(crate) context: &'p Context<'p>,
     pub(crate) scratch: &'a Scratch,
     pub(crate) record: &'p mut Record<'a>,
     /// How many fields the envelope had set before.
@@ -153,6 +153,13 @@ impl<'p, 'a> Keys<'p, 'a> {
     pub(crate) fn overflow(&mut self) -> &mut Vec<u8> {
         self.overflow.push(if self.overflow.is_empty() { b'{' } else { b',' });
         &mut self.overflow
+    }
+
+    /// Puts the text that `change` makes of the pairs beyond the limit in their place.
+    pub(crate) fn change_overflow(&mut self, change: impl FnOnce(&'a [u8]) -> &'a [u8]) {
+        if !self.overflow.is_empty() {
+            self.overflow = change(self.scratch.copy(&self.overflow)).to_vec();
+        }
     }
 
     /// Completes the record after the last key.

@@ -137,6 +137,8 @@ pub struct Context<'c> {
     pub prefer: Option<Format>,
     /// Names that configuration has set already, which input can't set again.
     pub reserved: &'c [String],
+    /// What names of secrets contain, beside Phoenix' own words; a [`Parser`] sets its source's.
+    pub filter_parameters: &'c [String],
 }
 
 /// The form of Logger's lines where no pattern says it: an event begins in the form of those before it.
@@ -181,6 +183,7 @@ pub struct Parser {
     ingress_old: Vec<LogFormat>,
     nginx: Vec<LogFormat>,
     elixir: Option<ElixirFormat>,
+    filter_parameters: Vec<String>,
 }
 
 impl Parser {
@@ -195,6 +198,7 @@ impl Parser {
             ingress_old: compiled(&nginx::access::INGRESS_OLD),
             nginx: compiled(&nginx::access::NGINX),
             elixir: None,
+            filter_parameters: Vec::new(),
         }
     }
 
@@ -202,6 +206,13 @@ impl Parser {
     #[must_use]
     pub fn with_elixir_format(self, elixir_format: ElixirFormat) -> Self {
         Self { elixir: Some(elixir_format), ..self }
+    }
+
+    /// The same parser, for which a value in a Phoenix log is a secret, too, if its name contains one of these; those
+    /// with `password`, `token` or `secret` in their names always are. An empty one counts for nothing.
+    #[must_use]
+    pub fn with_filter_parameters(self, filter_parameters: Vec<String>) -> Self {
+        Self { filter_parameters, ..self }
     }
 
     /// The format that it was made for.
@@ -243,6 +254,7 @@ impl Parser {
         record: &mut Record<'a>,
     ) -> Result<Format, ParseError> {
         let first = record.fields().len();
+        let context = &Context { filter_parameters: &self.filter_parameters, ..*context };
         let result = if format == Format::Auto {
             self.detect(line, context, scratch, record)
         } else {

@@ -5,10 +5,11 @@
 //! that the formatters make themselves are in `logger_json/names.rs`; metadata, which Basic keeps in a section and
 //! the others strew over the top, becomes `elixir.<key>` and is text, since a key's type changes from line to line;
 //! sections of unknown names follow the rules of `keys.rs`. Version 5 knows four levels only: the true one is in
-//! `erl_level`.
+//! `erl_level`. Secrets do not pass, as they don't in text lines.
 
 mod exception;
 mod names;
+mod secrets;
 
 use crate::{
     Context, ParseError,
@@ -19,7 +20,7 @@ use crate::{
     keys::{Keys, Pair},
     nginx::request::{Target, protocol_version},
     number::{count_to_ms, seconds_to_ms, whole},
-    phoenix::message,
+    phoenix::{filter, message},
     record::{Record, Scratch, Value, hex_id},
     shape,
 };
@@ -54,6 +55,7 @@ pub(crate) fn parse<'a>(
     let mut keys = Keys::new(context, scratch, record);
     json::flatten(line, &mut keys, |keys, pair| document.take(keys, pair))?;
     document.finish(&mut keys);
+    keys.change_overflow(|pairs| filter::text(pairs, context.filter_parameters, scratch));
     keys.finish();
     shape::set_from_fields(scratch, record);
     Ok(())
@@ -62,7 +64,7 @@ pub(crate) fn parse<'a>(
 impl<'a> Document<'a> {
     fn take(&mut self, keys: &mut Keys<'_, 'a>, pair: Pair<'a>) {
         let inner = pair.name.strip_prefix(b"metadata.");
-        let pair = Pair { name: inner.unwrap_or(pair.name), ..pair };
+        let pair = secrets::without(Pair { name: inner.unwrap_or(pair.name), ..pair }, keys);
         let done = match pair.name {
             b"erl_level" => {
                 self.is_true_level |= keys.true_level(pair);
@@ -92,6 +94,7 @@ impl<'a> Document<'a> {
             _ => self.id(pair) || self.exception.take(pair) || self.known(keys, pair),
         };
         if !done {
+            let pair = secrets::hidden(pair, keys);
             metadata(keys, pair);
         }
     }

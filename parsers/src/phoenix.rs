@@ -3,6 +3,7 @@
 mod crash;
 mod ecto;
 mod exception;
+pub(crate) mod filter;
 mod frame;
 mod inspected;
 mod lifecycle;

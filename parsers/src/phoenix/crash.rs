@@ -2,7 +2,7 @@
 //!
 //! Takes a message whose first line is that of Logger's translator (`logger/lib/logger/translator.ex`) or of
 //! Plug.Cowboy's (`plug_cowboy/lib/plug/cowboy/translator.ex`); the exception follows on the next lines, then
-//! labelled ones. `Request:` has the query as the client sent it, passwords and all: only the path is taken.
+//! labelled ones. `Request:` has the query as the client sent it, but for secrets: only the path is taken.
 
 use super::{
     exception,

@@ -1,46 +1,140 @@
 //! Terms as Elixir's `inspect/1` prints them: as much of their grammar as it takes to find where one ends.
 //!
-//! Takes text that begins with a term, gives lengths. Brackets of any kind nest, text in quotes has backslash
-//! escapes; that is all that is known, so a bare `<` or quote in an operator's name can make it give up.
+//! Takes text with a term in it, gives where it ends. Brackets of any kind nest, text in quotes has backslash
+//! escapes; that is all that is known, so a bare `<` or quote in an operator's name can make it give up. A term may
+//! itself stand in quoted text: its own quotes are then escaped, once for each text that it stands in.
 
-use memchr::memchr2;
+use memchr::memchr;
 
 /// The length of the quoted text that `text` begins with, quotes included.
 pub(super) fn quoted_len(text: &[u8]) -> Option<usize> {
-    let quote = *text.first().filter(|byte| matches!(byte, b'"' | b'\''))?;
-    let mut at = 1;
-    loop {
-        at += memchr2(quote, b'\\', text.get(at..)?)?;
-        if text[at] == quote {
-            return Some(at + 1);
-        }
-        at += 2;
-    }
+    text.first().filter(|byte| matches!(byte, b'"' | b'\''))?;
+    Terms { text, escapes: Some(0) }.quoted(0).ok()
 }
 
 /// The length of the bracketed text that `text` begins with, brackets included, and how many items stand in it.
 pub(super) fn group(text: &[u8]) -> Option<(usize, usize)> {
-    let (mut at, mut depth, mut commas, mut empty) = (0, 0_usize, 0, true);
-    loop {
-        let arrow = at > 0 && matches!(text[at - 1], b'=' | b'-');
-        match *text.get(at)? {
-            b'"' | b'\'' => at += quoted_len(&text[at..])? - 1,
-            b'(' | b'[' | b'{' | b'<' => depth += 1,
-            b'>' if arrow => {}
-            b')' | b']' | b'}' | b'>' => {
-                depth = depth.checked_sub(1)?;
-                if depth == 0 {
-                    let items = if empty { 0 } else { commas + 1 };
-                    return Some((at + 1, items));
-                }
+    text.first().filter(|byte| matches!(byte, b'(' | b'[' | b'{' | b'<'))?;
+    Terms { text, escapes: Some(0) }.group(0).ok()
+}
+
+/// How many backslashes `text` ends in.
+pub(super) fn backslashes(text: &[u8]) -> usize {
+    text.iter().rev().take_while(|byte| **byte == b'\\').count()
+}
+
+/// A text with terms in it. An end that is not there is an error that tells where to stop instead: where the quoted
+/// text round the term ends, or all the text.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terms<'a> {
+    pub(super) text: &'a [u8],
+    /// How many backslashes stand before the quotes of these terms: none, 1 in quoted text, 3 in quoted text in
+    /// such. While it is unknown the first quote tells.
+    pub(super) escapes: Option<usize>,
+}
+
+impl Terms<'_> {
+    /// The end of the term that begins at `start`; `start` itself if none does.
+    pub(super) fn term(&mut self, start: usize) -> Result<usize, usize> {
+        let text = self.text.get(start..).unwrap_or_default();
+        let sign = text.first().copied().unwrap_or_default();
+        let name = match sign {
+            b'%' | b'#' | b'~' => 1 + text[1..].iter().take_while(|byte| is_in_name(**byte)).count(),
+            b':' => 1,
+            _ => 0,
+        };
+        let value = &text[name..];
+        let escapes = value.iter().take_while(|byte| **byte == b'\\').count();
+        let opens = match value.get(escapes) {
+            Some(b'"') => self.escapes.is_none_or(|own| own == escapes),
+            Some(b'\'') => escapes == 0,
+            Some(b'/' | b'|') => sign == b'~',
+            _ => false,
+        };
+        match (sign, value) {
+            (b'%' | b'#', [b'{' | b'<', ..]) | (b'~', [b'(' | b'[' | b'{' | b'<', ..]) => {
+                self.group(start + name).map(|(end, _)| end)
             }
-            b',' if depth == 1 => commas += 1,
-            _ if depth == 0 => return None,
-            _ => {}
+            (b'%' | b'#', _) => Ok(self.bare(start)),
+            (b'(' | b'[' | b'{', _) | (b'<', [_, b'<', ..]) => self.group(start).map(|(end, _)| end),
+            _ if opens => self.quoted(start + name + escapes),
+            _ => Ok(self.bare(start)),
         }
-        empty &= at == 0;
-        at += 1;
     }
+
+    /// The end of a number, an atom, a module's name.
+    fn bare(&self, start: usize) -> usize {
+        let ends =
+            |byte: &u8| matches!(byte, b',' | b';' | b')' | b']' | b'}' | b'>' | b'"' | b'\\' | ..=b' ');
+        let text = self.text.get(start..).unwrap_or_default();
+        start + text.iter().position(ends).unwrap_or(text.len())
+    }
+
+    /// The end of the text whose opening quote, or what a sigil has for one, is at `open`.
+    fn quoted(&mut self, open: usize) -> Result<usize, usize> {
+        let quote = self.text[open];
+        let escapes = if quote == b'"' {
+            *self.escapes.get_or_insert(backslashes(&self.text[..open]))
+        } else {
+            // Only double quotes are escaped by being in quoted text.
+            self.escapes.unwrap_or(0)
+        };
+        let mut at = open + 1;
+        while let Some(len) = memchr(quote, &self.text[at..]) {
+            let run = backslashes(&self.text[at..at + len]);
+            let before = at + len - run;
+            at += len + 1;
+            // Each text round it has doubled them, and added one for the quote.
+            let (own, added) =
+                if quote == b'"' { ((run + 1).is_multiple_of(escapes + 1), 1) } else { (true, 0) };
+            if !own {
+                return Err(before);
+            }
+            if ((run + added) / (escapes + 1) - added).is_multiple_of(2) {
+                return Ok(at);
+            }
+        }
+        Err(self.text.len())
+    }
+
+    /// The end of what stands in brackets from `open` on, and how many items stand in it.
+    fn group(&mut self, open: usize) -> Result<(usize, usize), usize> {
+        let (mut at, mut depth, mut commas, mut empty) = (open, 0_usize, 0, true);
+        while let Some(byte) = self.text.get(at) {
+            let arrow = at > open && matches!(self.text[at - 1], b'=' | b'-');
+            match byte {
+                b'"' => {
+                    let run = backslashes(&self.text[open..at]);
+                    let escapes = *self.escapes.get_or_insert(run);
+                    if run == escapes {
+                        at = self.quoted(at)? - 1;
+                    } else if !(run + 1).is_multiple_of(escapes + 1) {
+                        return Err(at - run);
+                    }
+                }
+                b'\'' => at = self.quoted(at)? - 1,
+                b'(' | b'[' | b'{' | b'<' => depth += 1,
+                b'>' if arrow => {}
+                b')' | b']' | b'}' | b'>' => {
+                    depth -= 1;
+                    if depth == 0 {
+                        let items = if empty { 0 } else { commas + 1 };
+                        return Ok((at + 1, items));
+                    }
+                }
+                b',' if depth == 1 => commas += 1,
+                _ => {}
+            }
+            empty &= at == open;
+            at += 1;
+        }
+        Err(self.text.len())
+    }
+}
+
+/// What may stand in the name of a struct or a sigil.
+fn is_in_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"._".contains(&byte)
 }
 
 #[cfg(test)]
@@ -72,6 +166,36 @@ mod tests {
         }
         for bad in ["", "a", "[", "[\"]", "]", "1, 2"] {
             assert_eq!(group(bad.as_bytes()), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn terms_end_where_they_end() {
+        for (text, term) in [
+            (r#""a\"b" => 1"#, r#""a\"b""#),
+            ("%{a: %{}} x", "%{a: %{}}"),
+            ("%A.B{a: 1}, x", "%A.B{a: 1}"),
+            ("#PID<0.1.0>, x", "#PID<0.1.0>"),
+            ("~N[2026-11-21 21:12:51], x", "~N[2026-11-21 21:12:51]"),
+            (r#"~c"a, b"} x"#, r#"~c"a, b""#),
+            ("~r/a, b/i, x", "~r/a, b/"),
+            (":a, x", ":a"),
+            (r#":"a b", x"#, r#":"a b""#),
+            ("<<1, 2>>} x", "<<1, 2>>"),
+            ("-1.5} x", "-1.5"),
+            ("A.B]", "A.B"),
+            (r#"\"a\\\"b\" x"#, r#"\"a\\\"b\""#),
+            (r#"\"a\\\\\" x"#, r#"\"a\\\\\""#),
+            (r#"%{\"a\" => \"}\"} x"#, r#"%{\"a\" => \"}\"}"#),
+            (", x", ""),
+            ("", ""),
+        ] {
+            let end = Terms { text: text.as_bytes(), escapes: None }.term(0);
+            assert_eq!(end, Ok(term.len()), "{text}");
+        }
+        for (text, stop) in [("[1, 2", 5), (r#"\"a" b"#, 3), (r#"{\"a\", " b"#, 8), (r#"~s(""#, 4), ("'a", 2)]
+        {
+            assert_eq!(Terms { text: text.as_bytes(), escapes: None }.term(0), Err(stop), "{text}");
         }
     }
 }

@@ -10,7 +10,7 @@
 
 use memchr::memchr_iter;
 
-use super::{message, metadata, pattern::Pattern, request};
+use super::{filter, message, metadata, pattern::Pattern, request};
 use crate::{
     Context, Date, Form, Format, ParseError, Start, ansi,
     record::{Level, Record, Scratch, Time, TimeSource, Value},
@@ -233,12 +233,14 @@ impl<'a> Event<'a> {
     ) -> Result<(), ParseError> {
         self.set_time(context, record)?;
         record.level = self.level.or(record.level);
-        record.set_text("body", self.message);
-        metadata::set(self.metadata, scratch, record);
+        // Before anything is taken from it, so that what is taken has no secrets either.
+        let message = filter::text(self.message, context.filter_parameters, scratch);
+        record.set_text("body", message);
+        metadata::set(self.metadata, context.filter_parameters, scratch, record);
         if !self.node.is_empty() && record.get("elixir.node").is_none() {
             record.set("elixir.node", Value::Text(self.node));
         }
-        message::set(self.message, scratch, record);
+        message::set(message, scratch, record);
         Ok(())
     }
 

@@ -1,10 +1,11 @@
 //! Logger metadata: `key=value ` for each pair, without any quoting (`logger/lib/logger/formatter.ex`).
 //!
 //! A value may hold blanks, brackets, equals signs, even a newline; it ends where ` key=` follows. Values stay
-//! strings: a key must not change its type from line to line.
+//! strings: a key must not change its type from line to line. Secrets do not pass, but in what is known to have none.
 
 use memchr::memchr_iter;
 
+use super::filter;
 use crate::{
     number::whole,
     record::{Record, Scratch, Value, hex_id},
@@ -59,7 +60,12 @@ pub(super) fn plain_start(text: &[u8]) -> usize {
 }
 
 /// Sets the pairs' fields.
-pub(super) fn set<'a>(metadata: &'a [u8], scratch: &'a Scratch, record: &mut Record<'a>) {
+pub(super) fn set<'a>(
+    metadata: &'a [u8],
+    filter_parameters: &[String],
+    scratch: &'a Scratch,
+    record: &mut Record<'a>,
+) {
     let mut rest = metadata.strip_suffix(b" ").unwrap_or(metadata);
     let first = record.fields().len();
     let (mut trace_id, mut span_id) = (None, None);
@@ -74,7 +80,7 @@ pub(super) fn set<'a>(metadata: &'a [u8], scratch: &'a Scratch, record: &mut Rec
         match key {
             b"otel_trace_id" if hex_id(value, 32).is_some() => trace_id = hex_id(value, 32),
             b"otel_span_id" if hex_id(value, 16).is_some() => span_id = hex_id(value, 16),
-            _ => set_pair(key, value, scratch, record),
+            _ => set_pair(key, value, filter_parameters, scratch, record),
         }
         rest = value_and_more.get(end + 1..).unwrap_or_default();
     }
@@ -83,7 +89,13 @@ pub(super) fn set<'a>(metadata: &'a [u8], scratch: &'a Scratch, record: &mut Rec
     record.keep_first(first);
 }
 
-fn set_pair<'a>(key: &'a [u8], value: &'a [u8], scratch: &'a Scratch, record: &mut Record<'a>) {
+fn set_pair<'a>(
+    key: &'a [u8],
+    value: &'a [u8],
+    filter_parameters: &[String],
+    scratch: &'a Scratch,
+    record: &mut Record<'a>,
+) {
     match key {
         b"request_id" => record.set_text("request_id", value),
         b"pid" => record.set_text("elixir.pid", value),
@@ -93,7 +105,12 @@ fn set_pair<'a>(key: &'a [u8], value: &'a [u8], scratch: &'a Scratch, record: &m
             record.set("code.line.number", Value::Int(whole(value).unwrap_or_default()));
         }
         _ if value.is_empty() => {}
-        _ => record.set_free(scratch.concat(&[b"elixir.", key]), Value::Text(value)),
+        _ => {
+            let is_secret = filter::is_secret(key, filter_parameters);
+            let value =
+                if is_secret { filter::FILTERED } else { filter::text(value, filter_parameters, scratch) };
+            record.set_free(scratch.concat(&[b"elixir.", key]), Value::Text(value));
+        }
     }
 }
 
@@ -124,15 +141,32 @@ mod tests {
     }
 
     #[test]
+    fn secrets_do_not_pass() {
+        let scratch = Scratch::new();
+        let mut record = Record::new();
+        let text = "request_id=a?token=x session_token=a b card=1 url=/?token=x&a=1 file=token=x ";
+        set(text.as_bytes(), &["CARD".to_owned()], &scratch, &mut record);
+        for (name, value) in [
+            ("request_id", "a?token=x"),
+            ("elixir.session_token", "[FILTERED]"),
+            ("elixir.card", "[FILTERED]"),
+            ("elixir.url", "/?token=[FILTERED]&a=1"),
+            ("code.file.path", "token=x"),
+        ] {
+            assert_eq!(record.get(name), Some(Value::text(value)), "{name}");
+        }
+    }
+
+    #[test]
     fn a_flood_of_pairs_ends() {
         let scratch = Scratch::new();
         let mut record = Record::new();
         let same = "a=1 b= ".repeat(100_000);
-        set(same.as_bytes(), &scratch, &mut record);
+        set(same.as_bytes(), &[], &scratch, &mut record);
         assert!(record.fields().len() <= 2);
         let pairs: String = (0..1000).map(|n| format!("k{n}=v ")).collect();
         let mut record = Record::new();
-        set(pairs.as_bytes(), &scratch, &mut record);
+        set(pairs.as_bytes(), &[], &scratch, &mut record);
         assert_eq!(record.fields().len(), PAIRS_MAX + 1);
         let Some(Value::Text(rest)) = record.get("elixir.k128") else { panic!("no last pair") };
         assert!(rest.ends_with(b"k999=v"));

@@ -1,0 +1,368 @@
+//! Secrets in text, in the places where Phoenix does not filter them: crash reports, arguments, parameters of jobs.
+//!
+//! Takes a text, gives it with `[FILTERED]` for each value whose name contains one of Phoenix' words or of the
+//! source's own (`filter_parameters`): of queries, `token=x`, of Elixir's maps and keywords, `"token" => "x"` and
+//! `token: "x"`, and of JSON, `"token":"x"`, also within quoted text, where quotes are escaped. Containers go whole;
+//! a value without an end goes up to the end of its line.
+//!
+//! Invariant: a text without `=` and `:` costs one look, one without secrets is given as it is, and the work is
+//! bounded by the text's length: once a value had no end in all of the text, others have to end in their line.
+
+mod key;
+mod value;
+
+use memchr::{memchr, memchr2, memmem};
+
+pub(crate) use key::is_secret;
+use key::{of_keyword, of_map, parameter};
+use value::{Quotes, is_literal, opens_container, without_quotes};
+
+use super::inspected::{Terms, backslashes};
+use crate::record::Scratch;
+
+/// What Phoenix prints for a secret.
+pub(crate) const FILTERED: &[u8] = b"[FILTERED]";
+
+/// The text without its secrets.
+pub(crate) fn text<'a>(text: &'a [u8], parameters: &[String], scratch: &'a Scratch) -> &'a [u8] {
+    let secrets = Secrets {
+        text,
+        parameters,
+        at: 0,
+        quotes: Quotes::default(),
+        line_end: 0,
+        unclosed: false,
+        request: None,
+    };
+    let (mut len, mut found) = (text.len(), false);
+    for secret in secrets.clone() {
+        len = len - (secret.end - secret.start) + secret.shown_len();
+        found = true;
+    }
+    if found { scratch.fill(len, |out| secrets.write(out)) } else { text }
+}
+
+/// A value to be replaced.
+#[derive(Clone, Copy, Debug)]
+struct Secret {
+    start: usize,
+    end: usize,
+    /// How many backslashes come before each quote of what replaces it; `None` for no quotes.
+    escapes: Option<usize>,
+}
+
+impl Secret {
+    fn shown_len(&self) -> usize {
+        FILTERED.len() + self.escapes.map_or(0, |escapes| 2 * (escapes + 1))
+    }
+}
+
+/// The secrets of a text, one after the other.
+#[derive(Clone)]
+struct Secrets<'t, 'p> {
+    text: &'t [u8],
+    parameters: &'p [String],
+    at: usize,
+    quotes: Quotes,
+    line_end: usize,
+    /// Whether some value had no end.
+    unclosed: bool,
+    /// Where the line is that has a crashed request's target, once it was asked for.
+    request: Option<(usize, usize)>,
+}
+
+impl Iterator for Secrets<'_, '_> {
+    type Item = Secret;
+
+    fn next(&mut self) -> Option<Secret> {
+        loop {
+            let sign = self.at + memchr2(b'=', b':', self.text.get(self.at..)?)?;
+            self.at = sign + 1;
+            if let Some(secret) = self.under(sign) {
+                self.at = secret.end;
+                if without_quotes(&self.text[secret.start..secret.end]) != FILTERED {
+                    return Some(secret);
+                }
+            }
+        }
+    }
+}
+
+impl Secrets<'_, '_> {
+    /// The value after that sign, if its name is a secret's.
+    fn under(&mut self, sign: usize) -> Option<Secret> {
+        let (before, after) = (&self.text[..sign], &self.text[sign + 1..]);
+        let parameters = self.parameters;
+        let blanks = |text: &[u8]| text.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+        match (self.text[sign], after) {
+            (b'=', [b'>', value @ ..]) => {
+                let key = of_map(before).filter(|key| is_secret(key.name, parameters))?;
+                self.term(sign + 2 + blanks(value), key.escapes)
+            }
+            (b'=', _) => {
+                parameter(before).filter(|name| is_secret(name, parameters))?;
+                self.assigned(sign + 1)
+            }
+            _ => {
+                let key = of_keyword(before).filter(|key| is_secret(key.name, parameters))?;
+                let blanks = blanks(after);
+                let sound = (blanks > 0 || key.is_quoted) && is_literal(&after[blanks..]);
+                if sound { self.term(sign + 1 + blanks, key.escapes) } else { None }
+            }
+        }
+    }
+
+    /// The value of a query's parameter, or of any name with `=` right after it.
+    fn assigned(&mut self, start: usize) -> Option<Secret> {
+        let text = self.text;
+        let value = &text[start..];
+        let (from, to) = *self.request.get_or_insert_with(|| {
+            let line = memmem::find(text, b"\nRequest: ").map(|newline| newline + 1);
+            line.map_or((0, 0), |from| (from, line_end(text, from)))
+        });
+        if (from..to).contains(&start) {
+            // As the client wrote it: quotes and brackets mean nothing there.
+            let len = value.iter().position(|byte| *byte == b'&' || byte.is_ascii_whitespace());
+            return plain(start, start + len.unwrap_or(value.len()));
+        }
+        let escapes = value.iter().take_while(|byte| **byte == b'\\').count();
+        match &value[escapes..] {
+            [b'"' | b'\'', after @ ..] => {
+                // The end of the text that `token=` stands in, not the beginning of a value.
+                let ends =
+                    after.first().is_none_or(|byte| byte.is_ascii_whitespace() || b",)]}>".contains(byte));
+                let closes = ends && self.quotes.escapes_at(text, start) > escapes;
+                if closes { None } else { self.term(start, None) }
+            }
+            value if opens_container(value) => {
+                let secret = self.term(start, None)?;
+                plain(start, secret.end)
+            }
+            _ => {
+                let ends = |byte: &u8| byte.is_ascii_whitespace() || b"&;#\"',)>}".contains(byte);
+                let len = value.iter().position(ends).unwrap_or(value.len());
+                let is_quote = matches!(value.get(len), Some(b'"' | b'\''));
+                plain(start, start + len - if is_quote { backslashes(&value[..len]) } else { 0 })
+            }
+        }
+    }
+
+    /// The term that begins there.
+    fn term(&mut self, start: usize, escapes: Option<usize>) -> Option<Secret> {
+        if start >= self.line_end {
+            self.line_end = line_end(self.text, start);
+        }
+        let text = if self.unclosed { &self.text[..self.line_end] } else { self.text };
+        let mut terms = Terms { text, escapes };
+        let end = match terms.term(start) {
+            Err(end) if end == text.len() => {
+                self.unclosed = true;
+                self.line_end
+            }
+            Ok(end) | Err(end) => end,
+        };
+        let escapes = terms.escapes.unwrap_or_else(|| self.quotes.escapes_at(self.text, start));
+        (end > start).then_some(Secret { start, end, escapes: Some(escapes) })
+    }
+
+    fn write(self, out: &mut [u8]) -> usize {
+        let (text, mut copied, mut written) = (self.text, 0, 0);
+        let mut put = |part: &[u8]| {
+            out[written..written + part.len()].copy_from_slice(part);
+            written += part.len();
+        };
+        for secret in self {
+            put(&text[copied..secret.start]);
+            let quote = |put: &mut dyn FnMut(&[u8])| {
+                if let Some(escapes) = secret.escapes {
+                    (0..escapes).for_each(|_| put(b"\\"));
+                    put(b"\"");
+                }
+            };
+            quote(&mut put);
+            put(FILTERED);
+            quote(&mut put);
+            copied = secret.end;
+        }
+        put(&text[copied..]);
+        written
+    }
+}
+
+fn plain(start: usize, end: usize) -> Option<Secret> {
+    (end > start).then_some(Secret { start, end, escapes: None })
+}
+
+fn line_end(text: &[u8], start: usize) -> usize {
+    memchr(b'\n', &text[start..]).map_or(text.len(), |len| start + len)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn filtered(line: &str) -> String {
+        let scratch = Scratch::new();
+        String::from_utf8(text(line.as_bytes(), &["card".to_owned()], &scratch).to_vec()).unwrap()
+    }
+
+    #[track_caller]
+    fn check(line: &str, expected: &str) {
+        assert_eq!(filtered(line), expected);
+        assert_eq!(filtered(expected), expected, "twice is once");
+    }
+
+    #[test]
+    fn queries_and_assignments() {
+        for (line, expected) in [
+            (
+                "Request: GET /x?password=hunter2&user[token]=t&a=1",
+                "Request: GET /x?password=[FILTERED]&user[token]=[FILTERED]&a=1",
+            ),
+            ("/x?user%5Bpassword%5D=x;y", "/x?user%5Bpassword%5D=[FILTERED];y"),
+            ("(https://a.test/?api-token=x)", "(https://a.test/?api-token=[FILTERED])"),
+            (r#"{"url":"/?token=x","b":1}"#, r#"{"url":"/?token=[FILTERED]","b":1}"#),
+            (r#"A.b("{\"url\":\"/?token=x\"}")"#, r#"A.b("{\"url\":\"/?token=[FILTERED]\"}")"#),
+            (r#"token="a b\" c" d"#, r#"token="[FILTERED]" d"#),
+            (r#"url="/?token=" b="c""#, r#"url="/?token=" b="c""#),
+            ("CARD_number=1", "CARD_number=[FILTERED]"),
+            (r#"tokens=["a", "b"] c"#, "tokens=[FILTERED] c"),
+            ("token=a=b c", "token=[FILTERED] c"),
+            (
+                "GET /\nRequest: GET /?password=it's,(a)&b=c\nd",
+                "GET /\nRequest: GET /?password=[FILTERED]&b=c\nd",
+            ),
+        ] {
+            check(line, expected);
+        }
+    }
+
+    #[test]
+    fn maps_keywords_and_json() {
+        for (line, expected) in [
+            (
+                r#"A.b(%{"password" => "hunter2", "a" => 1})"#,
+                r#"A.b(%{"password" => "[FILTERED]", "a" => 1})"#,
+            ),
+            ("%{:token => 1, b: 2}", r#"%{:token => "[FILTERED]", b: 2}"#),
+            (
+                "State: %{secret: %{a: [1, 2]}, b: #PID<0.1.0>}",
+                r#"State: %{secret: "[FILTERED]", b: #PID<0.1.0>}"#,
+            ),
+            (
+                r#"[token: nil, "my-token": ~c"x", card: 'y']"#,
+                r#"[token: "[FILTERED]", "my-token": "[FILTERED]", card: "[FILTERED]"]"#,
+            ),
+            ("#A<token: <<1, 2>>, b>", r#"#A<token: "[FILTERED]", b>"#),
+            ("%{token: %A.B{c: :d}}", r#"%{token: "[FILTERED]"}"#),
+            (r#"%{"a" => %{"token" => #A<"x">}}"#, r#"%{"a" => %{"token" => "[FILTERED]"}}"#),
+            ("%{\"token\" =>\n  \"x\",\n  \"b\" => 1}", "%{\"token\" =>\n  \"[FILTERED]\",\n  \"b\" => 1}"),
+            (r#"{"args":{"token":"x","b":1}}"#, r#"{"args":{"token":"[FILTERED]","b":1}}"#),
+            (r#"{"tokens": [1, {"a": "]"}] , "b":1}"#, r#"{"tokens": "[FILTERED]" , "b":1}"#),
+            (r#"{"secret":-1.5e3}"#, r#"{"secret":"[FILTERED]"}"#),
+        ] {
+            check(line, expected);
+        }
+    }
+
+    #[test]
+    fn in_quoted_text() {
+        for (line, expected) in [
+            (
+                r#"A.b("%{\"password\" => \"x, \\\"y\"}", 1)"#,
+                r#"A.b("%{\"password\" => \"[FILTERED]\"}", 1)"#,
+            ),
+            (r#"{"a":"{\"token\":\"x\",\"b\":1}"}"#, r#"{"a":"{\"token\":\"[FILTERED]\",\"b\":1}"}"#),
+            (
+                r#"{"a":"{\"b\":\"{\\\"token\\\":{\\\"c\\\":1}}\"}"}"#,
+                r#"{"a":"{\"b\":\"{\\\"token\\\":\\\"[FILTERED]\\\"}\"}"}"#,
+            ),
+            (r#"{"error":"** (A) %{token: 5}"}"#, r#"{"error":"** (A) %{token: \"[FILTERED]\"}"}"#),
+            (r#"{"error":"x\ntoken: [\"a\"]"}"#, r#"{"error":"x\ntoken: \"[FILTERED]\""}"#),
+            (r#""%{\"token\" => %{a: 1" x"#, r#""%{\"token\" => \"[FILTERED]\"" x"#),
+        ] {
+            check(line, expected);
+        }
+    }
+
+    #[test]
+    fn what_is_no_secret_stays() {
+        for line in [
+            "",
+            "Sent 200 in 15ms",
+            "unexpected token: foo",
+            "lib/token.ex:12: App.Token.x/1",
+            "** (KeyError) key :password not found in: %{a: 1}",
+            r#"SELECT u0."token" FROM "user_tokens" AS u0 WHERE (u0."token" = $1)"#,
+            r#"%{"password" => "[FILTERED]", token: "[FILTERED]"} ?token=[FILTERED]&a=b {"secret":"[FILTERED]"}"#,
+            "token= secret=&password=",
+            "App.Token: 5, :token: 5, 9token: 5, a.token: 5",
+            "\"token\": can't be blank",
+            "a == b => c :: d",
+        ] {
+            let scratch = Scratch::new();
+            let same = text(line.as_bytes(), &[], &scratch);
+            assert_eq!(same.as_ptr(), line.as_ptr(), "{line}");
+            assert_eq!(same.len(), line.len(), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_end_goes_to_the_end_of_its_line() {
+        check("token: \"a\nb: 1", "token: \"[FILTERED]\"\nb: 1");
+        check("%{token: [1, {2\nb: 1\n", "%{token: \"[FILTERED]\"\nb: 1\n");
+        check("token: [1\ncard: {2}, a\n", "token: \"[FILTERED]\"\ncard: \"[FILTERED]\", a\n");
+    }
+
+    #[test]
+    fn hostile_text_costs_no_more_than_its_length() {
+        for part in [
+            "token: [",
+            "token: [\n",
+            "token=[",
+            "token=[&",
+            "token: \"",
+            "\"token\" => \\\"",
+            "\"token\":{",
+            "token=%A",
+            "token: 1 ",
+            "token: '",
+            "=>",
+            "\":",
+            "token ",
+            "\\",
+            "\\\"",
+            "token:\n",
+            "token=\"",
+            "token: ~s(",
+            "%{token: %",
+            "token: \\\"",
+            "token:     ",
+        ] {
+            let hostile = part.repeat(100_000);
+            let scratch = Scratch::new();
+            let after_unclosed = format!("token: {{\n{hostile}");
+            let _ = (text(hostile.as_bytes(), &[], &scratch), text(after_unclosed.as_bytes(), &[], &scratch));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_filtered(
+            parts in prop::collection::vec(
+                prop::sample::select(vec![
+                    "token", "a", "=", ":", " ", "=>", "\"", "\\", "\\\"", "[", "]", "{", "}", "%", "<", ">", ",", "'", "~s", "\n", "1",
+                    "[FILTERED]", "&", "nil", "#A", "\nRequest: ",
+                ]),
+                0..40,
+            ),
+        ) {
+            let line = parts.concat();
+            let scratch = Scratch::new();
+            let once = text(line.as_bytes(), &[], &scratch);
+            let _ = text(once, &[], &scratch);
+        }
+    }
+}
