@@ -23,6 +23,7 @@ pub(super) struct Exception<'a> {
     kind: &'a [u8],
     message: &'a [u8],
     stack: &'a [u8],
+    /// The first frame of the application's own code, or, if none is, of all.
     top: Option<Frame<'a>>,
 }
 
@@ -100,15 +101,21 @@ impl<'a> Exception<'a> {
         };
         let ends_here = |line: &[u8]| ends.iter().any(|end| line.starts_with(end.as_bytes()));
         let mut found = Self { kind, message: rest, stack: b"", top: None };
+        let mut is_own = false;
         for start in memchr_iter(b'\n', rest).map(|newline| newline + 1) {
             let line = split_line(&rest[start..]).0;
             match (frame(line), found.top) {
                 (Some(frame), None) => {
                     found.top = Some(frame);
+                    is_own = frame.is_own();
                     (found.message, found.stack) = (&rest[..start], line);
                 }
                 // Frames stand on lines that follow each other.
-                (Some(_), Some(_)) => {
+                (Some(frame), Some(_)) => {
+                    if !is_own && frame.is_own() {
+                        found.top = Some(frame);
+                        is_own = true;
+                    }
                     let first = found.message.len();
                     found.stack = &rest[first..start + line.len()];
                 }
@@ -202,6 +209,21 @@ mod tests {
         assert_eq!(record.get("elixir.crash_kind"), Some(Value::text("bandit")));
         assert_eq!(record.get("name"), Some(Value::text("RuntimeError")));
         assert!(record.error);
+    }
+
+    #[test]
+    fn the_code_is_the_applications_own_if_any_is() {
+        let libraries = "    :erlang.binary_to_integer(\"no\")\n    (elixir 1.14.0) lib/string.ex:2620: String.to_integer/1\n";
+        for (own, function, file) in [
+            ("    (a 0.1.0) lib/a.ex:1: A.b/2\n    (a 0.1.0) lib/c.ex:1: A.c/2", "A.b/2", Some("lib/a.ex")),
+            ("", ":erlang.binary_to_integer/1", None),
+        ] {
+            let text = format!("** (ArgumentError) x\n{libraries}{own}");
+            let (scratch, mut record) = (Scratch::new(), Record::new());
+            set(text.as_bytes(), &scratch, &mut record).unwrap();
+            assert_eq!(record.get("code.function.name"), Some(Value::text(function)));
+            assert_eq!(record.get("code.file.path"), file.map(Value::text));
+        }
     }
 
     #[test]

@@ -5,6 +5,8 @@
 //! fn/1 in Mod.fun/2`. Since messages may be indented like frames, a line without application has to look like
 //! one.
 
+mod library;
+
 use memchr::{memchr, memchr2};
 
 use super::{
@@ -19,6 +21,8 @@ use crate::{
 /// Where a program was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Frame<'a> {
+    /// The application that the code belongs to; empty when it is not told.
+    app: &'a [u8],
     function: &'a [u8],
     file: &'a [u8],
     line: Option<i64>,
@@ -29,17 +33,30 @@ impl<'a> Frame<'a> {
     pub(super) fn new(function: &'a [u8], place: &'a [u8]) -> Self {
         let line = split_last(place, b":").and_then(|(file, line)| Some((file, whole(line)?)));
         let (file, line) = line.map_or((place, None), |(file, line)| (file, Some(line)));
-        Self { function, file, line }
+        Self { app: b"", function, file, line }
     }
 
     /// The frame that a line is, without its indent.
     pub(super) fn read(line: &'a [u8]) -> Option<Self> {
-        let (versioned, rest) = without_app(line);
+        let App { name: app, versioned, rest } = App::read(line);
         let placed = split_first(rest, b": ").filter(|(place, _)| is_place(place));
         let (place, function) = placed.unwrap_or((b"", rest));
         let nameless = placed.is_some() && matches!(function, [b'(', .., b')'] | [b'#', ..]);
         let sound = is_function(function) || nameless || (versioned && !function.is_empty());
-        sound.then(|| Self::new(function, place))
+        sound.then(|| Self { app, ..Self::new(function, place) })
+    }
+
+    /// Whether the code is the application's own: not Erlang's, not Elixir's, not a well-known library's.
+    pub(super) fn is_own(&self) -> bool {
+        if library::is_path(self.file) {
+            return false;
+        }
+        if self.app.is_empty() { !library::is_function(self.function) } else { !library::is_app(self.app) }
+    }
+
+    /// `Mod.fun/1`
+    pub(super) fn function(&self, scratch: &'a Scratch) -> &'a [u8] {
+        without_arguments(self.function, scratch)
     }
 
     /// Sets where the code was, unless metadata has told already.
@@ -48,7 +65,7 @@ impl<'a> Frame<'a> {
         if told.iter().any(|name| record.get(name).is_some()) {
             return;
         }
-        record.set_text("code.function.name", without_arguments(self.function, scratch));
+        record.set_text("code.function.name", self.function(scratch));
         record.set_text("code.file.path", self.file);
         if let Some(line) = self.line {
             record.set("code.line.number", Value::Int(line));
@@ -56,16 +73,26 @@ impl<'a> Frame<'a> {
     }
 }
 
-/// `(app 1.2.3) rest` → whether there is a version, the rest; a line without application stays as it is.
-fn without_app(line: &[u8]) -> (bool, &[u8]) {
-    let in_name = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'_';
-    let found = line.strip_prefix(b"(").and_then(|rest| split_first(rest, b") ")).and_then(|(app, rest)| {
-        let (name, version) = split_first(app, b" ").unwrap_or((app, b""));
-        let named = name.first().is_some_and(u8::is_ascii_lowercase) && name.iter().all(in_name);
-        let versioned = version.first().is_some_and(u8::is_ascii_digit) && memchr(b' ', version).is_none();
-        (named && (versioned || version.is_empty())).then_some((versioned, rest))
-    });
-    found.unwrap_or((false, line))
+/// `(app 1.2.3) rest`; a line without application is all rest.
+struct App<'a> {
+    name: &'a [u8],
+    versioned: bool,
+    rest: &'a [u8],
+}
+
+impl<'a> App<'a> {
+    fn read(line: &'a [u8]) -> Self {
+        let in_name = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'_';
+        let bracketed = line.strip_prefix(b"(").and_then(|rest| split_first(rest, b") "));
+        let found = bracketed.and_then(|(app, rest)| {
+            let (name, version) = split_first(app, b" ").unwrap_or((app, b""));
+            let named = name.first().is_some_and(u8::is_ascii_lowercase) && name.iter().all(in_name);
+            let versioned =
+                version.first().is_some_and(u8::is_ascii_digit) && memchr(b' ', version).is_none();
+            (named && (versioned || version.is_empty())).then_some(Self { name, versioned, rest })
+        });
+        found.unwrap_or(Self { name: b"", versioned: false, rest: line })
+    }
 }
 
 /// `lib/file.ex:12` or `gen_server.erl`.
@@ -135,11 +162,7 @@ mod tests {
             ("(elixir 1.14.0) expanding macro: Kernel.if/2", "expanding macro: Kernel.if/2", "", None),
         ] {
             let frame = Frame::read(line.as_bytes()).unwrap_or_else(|| panic!("{line}"));
-            assert_eq!(
-                frame,
-                Frame { function: frame.function, file: file.as_bytes(), line: number },
-                "{line}"
-            );
+            assert_eq!((frame.file, frame.line), (file.as_bytes(), number), "{line}");
             assert_eq!(without_arguments(frame.function, &scratch), function.as_bytes(), "{line}");
         }
     }
@@ -159,6 +182,41 @@ mod tests {
             "def only_int(x) when is_integer(x)",
         ] {
             assert_eq!(Frame::read(line.as_bytes()), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn the_applications_own_frames() {
+        for line in [
+            "(podsite 0.1.0) lib/a.ex:1: A.b/2",
+            "(podsite 0.1.0) src/a.erl:1: :a.b/2",
+            "(podsite 0.1.0) lib/enum.ex:1: Enum.b/2",
+            "(phoenixes 0.1.0) lib/a.ex:1: A.b/2",
+            "lib/a.ex:1: A.b/2",
+            "lib/a.ex:1: anonymous fn/1 in A.b/2",
+            "script.exs:3: (file)",
+            "A.b(1)",
+            "EnumX.b(1)",
+        ] {
+            assert_eq!(Frame::read(line.as_bytes()).map(|frame| frame.is_own()), Some(true), "{line}");
+        }
+        for line in [
+            "(elixir 1.14.0) lib/enum.ex:1658: Enum.\"-map/2-lists^map/1-0-\"/2",
+            "(elixir) lib/task.ex:8: Task.x/2",
+            "(stdlib 4.2) gen_server.erl:1123: :gen_server.try_dispatch/4",
+            "(phoenix 1.7.21) lib/phoenix/router.ex:484: Phoenix.Router.__call__/5",
+            "(phoenix_live_view 1.0.0) lib/a.ex:1: A.b/2",
+            "(podsite 0.1.0) deps/a/lib/a.ex:1: A.b/2",
+            "(podsite 0.1.0) /app/deps/a/lib/a.ex:1: A.b/2",
+            ":erlang.binary_to_integer(\"no\")",
+            ":prim_inet.recv0/3",
+            "gen_server.erl:1123: :gen_server.try_dispatch/4",
+            "Enum.map(1, 2)",
+            "Ecto.Repo.Queryable.one!/3",
+            "lib/enum.ex:1: anonymous fn/1 in Enum.map/2",
+            "nil.name()",
+        ] {
+            assert_eq!(Frame::read(line.as_bytes()).map(|frame| frame.is_own()), Some(false), "{line}");
         }
     }
 
