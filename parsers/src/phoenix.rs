@@ -4,6 +4,7 @@ mod crash;
 mod ecto;
 mod exception;
 pub(crate) mod filter;
+pub(crate) mod fingerprint;
 mod frame;
 mod inspected;
 mod lifecycle;

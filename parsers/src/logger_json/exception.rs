@@ -3,12 +3,14 @@
 //! The formatters put it under different keys, in pieces (Datadog, Elastic) or as one text that begins with
 //! Elixir's banner, `** (KeyError) key :x not found`, and goes on with the stack's frames, each four blanks in
 //! (elixir/lib/exception.ex, `format_banner` and `format_stacktrace`). Takes the pieces, sets `exception.type`,
-//! `exception.message` and `exception.stacktrace`, and makes the event an error.
+//! `exception.message`, `exception.stacktrace` and, of what has a type, `exception.fingerprint`, and makes the event
+//! an error.
 
 use memchr::memmem;
 
 use crate::{
     keys::{Keys, Pair},
+    phoenix::fingerprint,
     record::Value,
 };
 
@@ -48,6 +50,10 @@ impl<'a> Exception<'a> {
         keys.put("exception.type", Value::Text(kind));
         keys.put("exception.message", Value::Text(message));
         keys.put("exception.stacktrace", Value::Text(frames));
+        if !kind.is_empty() {
+            let fingerprint = fingerprint::of(kind, message, frames, keys.scratch);
+            keys.put("exception.fingerprint", Value::Text(fingerprint));
+        }
         keys.record.error = true;
     }
 }

@@ -9,6 +9,7 @@
 use memchr::{memchr, memchr_iter, memmem};
 
 use super::{
+    fingerprint,
     frame::Frame,
     message::{split_first, split_line},
 };
@@ -23,8 +24,6 @@ pub(super) struct Exception<'a> {
     kind: &'a [u8],
     message: &'a [u8],
     stack: &'a [u8],
-    /// The first frame of the application's own code, or, if none is, of all.
-    top: Option<Frame<'a>>,
 }
 
 /// Sets the fields of a message that is an exception, or quotes one.
@@ -85,7 +84,8 @@ impl<'a> Banner<'a> {
     }
 }
 
-fn is_raised(kind: &[u8]) -> bool {
+/// Whether that is an exception's name: not a mere exit, stop or throw.
+pub(super) fn is_raised(kind: &[u8]) -> bool {
     !matches!(kind, b"exit" | b"stop" | b"throw" | b"EXIT")
 }
 
@@ -97,34 +97,25 @@ impl<'a> Exception<'a> {
         let frame = |line: &'a [u8]| {
             let blanks = line.iter().take_while(|byte| **byte == b' ').count();
             let fits = (outer.indent + INDENT..=indent + INDENT).contains(&blanks);
-            fits.then(|| Frame::read(&line[blanks..]))?
+            fits && Frame::read(&line[blanks..]).is_some()
         };
         let ends_here = |line: &[u8]| ends.iter().any(|end| line.starts_with(end.as_bytes()));
-        let mut found = Self { kind, message: rest, stack: b"", top: None };
-        let mut is_own = false;
+        let mut found = Self { kind, message: rest, stack: b"" };
         for start in memchr_iter(b'\n', rest).map(|newline| newline + 1) {
             let line = split_line(&rest[start..]).0;
-            match (frame(line), found.top) {
-                (Some(frame), None) => {
-                    found.top = Some(frame);
-                    is_own = frame.is_own();
-                    (found.message, found.stack) = (&rest[..start], line);
-                }
+            match (frame(line), found.stack) {
+                (true, b"") => (found.message, found.stack) = (&rest[..start], line),
                 // Frames stand on lines that follow each other.
-                (Some(frame), Some(_)) => {
-                    if !is_own && frame.is_own() {
-                        found.top = Some(frame);
-                        is_own = true;
-                    }
+                (true, _) => {
                     let first = found.message.len();
                     found.stack = &rest[first..start + line.len()];
                 }
-                (None, Some(_)) => break,
-                (None, None) if ends_here(line) => {
+                (false, b"") if ends_here(line) => {
                     found.message = &rest[..start];
                     break;
                 }
-                (None, None) => {}
+                (false, b"") => {}
+                (false, _) => break,
             }
         }
         found.message = found.message.trim_ascii();
@@ -136,8 +127,10 @@ impl<'a> Exception<'a> {
         record.set("exception.type", Value::Text(self.kind));
         record.set_text("exception.message", self.message);
         record.set_text("exception.stacktrace", self.stack);
+        let fingerprint = fingerprint::of(self.kind, self.message, self.stack, scratch);
+        record.set("exception.fingerprint", Value::Text(fingerprint));
         record.error = true;
-        if let Some(top) = self.top {
+        if let Some(top) = Frame::top(self.stack) {
             top.set(scratch, record);
         }
     }

@@ -46,8 +46,17 @@ impl<'a> Frame<'a> {
         sound.then(|| Self { app, ..Self::new(function, place) })
     }
 
+    /// The first frame of a stack that is the application's own code, or, if none is, the first of all.
+    pub(super) fn top(stack: &'a [u8]) -> Option<Self> {
+        let frames = || {
+            let lines = stack.split(|byte| *byte == b'\n');
+            lines.filter_map(|line| Self::read(line.trim_ascii_start()))
+        };
+        frames().find(Self::is_own).or_else(|| frames().next())
+    }
+
     /// Whether the code is the application's own: not Erlang's, not Elixir's, not a well-known library's.
-    pub(super) fn is_own(&self) -> bool {
+    fn is_own(&self) -> bool {
         if library::is_path(self.file) {
             return false;
         }
