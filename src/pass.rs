@@ -374,7 +374,8 @@ impl Pass {
         if opened.is_ok_and(|inner| envelope::is_blank(inner.line)) && !envelope::tells_more(record) {
             return nothing(hand, chunk);
         }
-        let parsed = self.reader.parse(opened, line.text, facts.date, moment, lane, hand.scratch, record);
+        let parsed =
+            self.reader.parse(opened, line.text, facts.date, moment, lane.prefer, hand.scratch, record);
         let origin = Origin {
             constants: &facts.constants,
             offset: facts.tells_offset.then_some(line.start),

@@ -266,7 +266,11 @@ impl Parser {
                 record.set("log.format", Value::text(format.name()));
             }
             Err(error) => {
-                record.set("body", Value::Text(line));
+                // It may be a piece of a report that has secrets in it.
+                let of_phoenix = format == Format::Phoenix || context.prefer == Some(Format::Phoenix);
+                let parameters = &self.filter_parameters;
+                let text = if of_phoenix { phoenix::filter::text(line, parameters, scratch) } else { line };
+                record.set("body", Value::Text(text));
                 record.set("meta.parse_error", Value::text(error.0));
             }
         }
@@ -278,9 +282,9 @@ impl Parser {
     #[must_use]
     pub fn starts(&self, line: &[u8], open: bool, form: Option<Form>, scratch: &Scratch) -> Start {
         let phoenix = match (self.format, &self.elixir) {
-            (Format::Phoenix, Some(pattern)) => return phoenix::line::start_with(pattern, line, scratch),
-            (Format::Phoenix, None) => return phoenix::line::start(line, true, form),
-            (Format::Auto, _) => phoenix::line::start(line, false, form),
+            (Format::Phoenix, Some(pattern)) => return phoenix::start::start_with(pattern, line, scratch),
+            (Format::Phoenix, None) => return phoenix::start::start(line, true, form),
+            (Format::Auto, _) => phoenix::start::start(line, false, form),
             _ => return Start::Whole(None),
         };
         let whole = || {

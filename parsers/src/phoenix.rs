@@ -16,3 +16,4 @@ mod oban;
 pub(crate) mod pattern;
 mod request;
 mod socket;
+pub(crate) mod start;

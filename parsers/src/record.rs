@@ -247,6 +247,18 @@ impl<'a> Record<'a> {
         self.fields.retain(|field| !names.iter().any(|name| name.as_bytes() == field.key.bytes()));
     }
 
+    /// Gives a field another name, if there is one.
+    pub(crate) fn rename(&mut self, name: &str, other: &'static str) {
+        if let Some(field) = self.fields.iter_mut().find(|field| field.key.bytes() == name.as_bytes()) {
+            field.key = Key::Known(other);
+        }
+    }
+
+    /// Takes out the field of that name, if there is one.
+    pub(crate) fn take(&mut self, name: &str) {
+        self.fields.retain(|field| field.key.bytes() != name.as_bytes());
+    }
+
     /// Takes out, of the few fields before `first`, those that were set again since: the inner layer decides.
     pub(crate) fn keep_inner(&mut self, mut first: usize) {
         let mut at = 0;

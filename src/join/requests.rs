@@ -143,7 +143,7 @@ impl Requests {
         let mut slot = self.by_key.get(&key).copied().unwrap_or(NONE);
         std::iter::from_fn(move || {
             let open = self.table.get(slot)?;
-            let this = std::mem::replace(&mut slot, open.next);
+            let this = std::mem::replace(&mut slot, open.state.next);
             Some((this, open))
         })
     }
@@ -151,11 +151,11 @@ impl Requests {
     /// The requests of a key that have no answer yet; of several, those of the event's process, if it is told.
     fn unanswered(&self, key: Key) -> (Option<Slot>, usize) {
         let mut of_process =
-            self.chain(key.hash).filter(|(_, open)| open.answer.is_none() && open.pid == key.pid);
+            self.chain(key.hash).filter(|(_, open)| open.state.answer.is_none() && open.state.pid == key.pid);
         if let (Some(_), Some((slot, _)), None) = (key.pid, of_process.next(), of_process.next()) {
             return (Some(slot), 1);
         }
-        let mut all = self.chain(key.hash).filter(|(_, open)| open.answer.is_none());
+        let mut all = self.chain(key.hash).filter(|(_, open)| open.state.answer.is_none());
         let first = all.next().map(|(slot, _)| slot);
         (first, usize::from(first.is_some()) + all.count())
     }
@@ -163,7 +163,7 @@ impl Requests {
     /// The only request of a key, if it shares it with none.
     fn only(&self, key: Key) -> Option<Slot> {
         let mut chain = self.chain(key.hash);
-        let (slot, _) = chain.next().filter(|(_, open)| !open.ambiguous)?;
+        let (slot, _) = chain.next().filter(|(_, open)| !open.state.ambiguous)?;
         (!key.nameless && chain.next().is_none()).then_some(slot)
     }
 
@@ -173,7 +173,7 @@ impl Requests {
             return None;
         }
         let (slot, count) = self.unanswered(key);
-        slot.filter(|slot| count == 1 && self.table.get(*slot).is_some_and(|open| !open.ambiguous))
+        slot.filter(|slot| count == 1 && self.table.get(*slot).is_some_and(|open| !open.state.ambiguous))
     }
 
     /// What becomes of an event of that lane.
@@ -184,9 +184,7 @@ impl Requests {
             Role::Started => Plan::Open,
             Role::Answered => self.plan_answer(lane, key, record),
             Role::Routed => self.running(key).map_or(Plan::Alone, Plan::Absorb),
-            Role::Queried if self.query_events || record.is_error() => {
-                self.running(key).map_or(Plan::Alone, Plan::Note)
-            }
+            Role::Queried if self.query_events => self.running(key).map_or(Plan::Alone, Plan::Note),
             Role::Queried => self.running(key).map_or(Plan::Alone, Plan::Absorb),
             Role::Converted => self.only(key).map_or(Plan::Alone, Plan::Absorb),
             Role::Crashed => self.plan_crash(lane, key, record),
@@ -207,8 +205,11 @@ impl Requests {
             return Plan::Alone;
         }
         let Some(slot) = self.unanswered(key).0 else { return Plan::Alone };
+        if key.nameless && !self.table.get(slot).is_some_and(|open| open.began_before(record)) {
+            return Plan::Alone;
+        }
         let failed = matches!(record.get("http.response.status_code"), Some(Value::Int(500..)));
-        let crashed = self.table.get(slot).is_some_and(|open| open.crashed);
+        let crashed = self.table.get(slot).is_some_and(|open| open.has_crashed());
         if failed && !crashed { Plan::Await(slot) } else { Plan::Answer(slot) }
     }
 
@@ -219,7 +220,7 @@ impl Requests {
         let named = text(record, "request_id").and_then(|_| self.running(key).or_else(|| self.only(key)));
         let Some(slot) = named.or_else(|| self.suspect(lane, record)) else { return Plan::Alone };
         match self.table.get(slot) {
-            Some(open) if open.answer.is_some() => Plan::Crash(slot),
+            Some(open) if open.state.answer.is_some() => Plan::Crash(slot),
             _ => Plan::Note(slot),
         }
     }
@@ -230,18 +231,20 @@ impl Requests {
         let process =
             text(record, "elixir.process").map(|of| self.hash(of.strip_prefix(b"#PID").unwrap_or(of)));
         let request = self.request_hash(record);
-        let of_lane = || self.table.iter().filter(|(_, open)| open.lane == lane && !open.ambiguous);
-        let same = |open: &Open| request.is_none_or(|request| request == open.request);
+        let of_lane =
+            || self.table.iter().filter(|(_, open)| open.state.lane == lane && !open.state.ambiguous);
+        let same = |open: &Open| request.is_none_or(|request| request == open.state.request);
         let mut of_process =
-            of_lane().filter(|(_, open)| open.pid.is_some() && open.pid == process && same(open));
+            of_lane().filter(|(_, open)| open.state.pid.is_some() && open.state.pid == process && same(open));
         if let Some((slot, _)) = of_process.next() {
             return of_process.next().is_none().then_some(slot);
         }
         let request = request?;
-        let all = || self.table.iter().filter(|(_, open)| open.lane == lane && open.request == request);
-        let mut candidates = all().filter(|(_, open)| open.pid.is_none() || process.is_none());
+        let all =
+            || self.table.iter().filter(|(_, open)| open.state.lane == lane && open.state.request == request);
+        let mut candidates = all().filter(|(_, open)| open.state.pid.is_none() || process.is_none());
         let (slot, open) = candidates.next()?;
-        let alone = candidates.next().is_none() && !open.ambiguous;
+        let alone = candidates.next().is_none() && !open.state.ambiguous;
         let others = self.lanes.get(lane as usize);
         let certain = alone
             && !others.is_some_and(|lane| {
@@ -258,7 +261,7 @@ impl Requests {
     /// A request that waits for a crash which can't come any more, since its lane has moved on to the event's time.
     pub(crate) fn ruled_out(&self, lane: u32, record: &Record<'_>) -> Option<Slot> {
         let slot = *self.lanes.get(lane as usize)?.waiting.front()?;
-        let answered = self.table.get(slot)?.answer?.time?;
+        let answered = self.table.get(slot)?.state.answer?.time?;
         let past = record.time?.at.ns().abs_diff(answered.ns()) > CRASH_WAIT_NS;
         past.then_some(slot)
     }
@@ -275,7 +278,8 @@ impl Requests {
         let key = self.key(lane, record);
         let request = self.request_hash(record).unwrap_or_default();
         let (first, shared) = self.unanswered(key);
-        let is_other_process = |open: &Open| key.pid.is_some() && open.pid.is_some() && open.pid != key.pid;
+        let is_other_process =
+            |open: &Open| key.pid.is_some() && open.state.pid.is_some() && open.state.pid != key.pid;
         let apart = shared > 0 && self.chain(key.hash).all(|(_, open)| is_other_process(open));
         let ambiguous = first.is_some() && !apart;
         if ambiguous {
@@ -284,7 +288,8 @@ impl Requests {
         let slot = self.table.take();
         let Some(open) = self.table.get_mut(slot) else { return };
         open.begin(lane, record, origin);
-        (open.key, open.pid, open.request, open.ambiguous) = (key.hash, key.pid, request, ambiguous);
+        (open.state.key, open.state.pid, open.state.request, open.state.ambiguous) =
+            (key.hash, key.pid, request, ambiguous);
         self.bytes += open.bytes();
         deadlines.note(origin.lineage, origin.elapsed_ms.saturating_add(self.window_ms));
         self.link(key.hash, slot);
@@ -294,8 +299,8 @@ impl Requests {
     fn mark_ambiguous(&mut self, key: Key) {
         let mut slot = self.by_key.get(&key.hash).copied().unwrap_or(NONE);
         while let Some(open) = self.table.get_mut(slot) {
-            open.ambiguous |= open.answer.is_none();
-            slot = open.next;
+            open.state.ambiguous |= open.state.answer.is_none();
+            slot = open.state.next;
         }
     }
 
@@ -303,15 +308,15 @@ impl Requests {
     fn link(&mut self, key: u64, slot: Slot) {
         let last = self.chain(key).last().map(|(last, _)| last);
         match last.and_then(|last| self.table.get_mut(last)) {
-            Some(last) => last.next = slot,
+            Some(last) => last.state.next = slot,
             None => drop(self.by_key.insert(key, slot)),
         }
     }
 
     fn unlink(&mut self, key: u64, slot: Slot, next: Slot) {
-        let before = self.chain(key).find(|(_, open)| open.next == slot).map(|(before, _)| before);
+        let before = self.chain(key).find(|(_, open)| open.state.next == slot).map(|(before, _)| before);
         if let Some(before) = before.and_then(|before| self.table.get_mut(before)) {
-            before.next = next;
+            before.state.next = next;
         } else if next == NONE {
             self.by_key.remove(&key);
         } else {
@@ -325,8 +330,8 @@ impl Requests {
         let before = open.bytes();
         open.lines.extend(taken.iter().map(|line| line.with(flags)));
         self.bytes = self.bytes + open.bytes() - before;
-        if !open.touched {
-            open.touched = true;
+        if !open.state.touched {
+            open.state.touched = true;
             self.touched.push(slot);
         }
     }
@@ -373,9 +378,9 @@ impl Requests {
     ) {
         self.take(slot, taken, 0);
         let Some(open) = self.table.get_mut(slot) else { return };
-        open.answer =
+        open.state.answer =
             Some(open::Answer { elapsed_ms: origin.elapsed_ms, time: record.time.map(|time| time.at) });
-        let lane = open.lane;
+        let lane = open.state.lane;
         deadlines.note(origin.lineage, origin.elapsed_ms.saturating_add(CRASH_WAIT_MS));
         self.siblings(lane).waiting.push_back(slot);
     }
@@ -408,8 +413,9 @@ impl Requests {
     /// A request was shipped, with an answer, or as the line that it began with, or as it is.
     pub(crate) fn shipped(&mut self, slot: Slot, how: Shipped) {
         let Some(open) = self.table.get_mut(slot) else { return };
-        let (lane, key, next, request) = (open.lane, open.key, open.next, open.request);
-        let (waited, begun, pid) = (open.answer.is_some(), open.time(), open.pid);
+        let (lane, key, next, request) =
+            (open.state.lane, open.state.key, open.state.next, open.state.request);
+        let (waited, begun, pid) = (open.state.answer.is_some(), open.time(), open.state.pid);
         self.bytes -= open.bytes();
         self.unlink(key, slot, next);
         let one_of_many = self.table.capacity() > FEW;
@@ -432,8 +438,8 @@ impl Requests {
     /// The lines taken in this chunk by requests that are still open.
     pub(crate) fn newly_held(&mut self, mut held: impl FnMut(&mut Taken)) {
         for slot in self.touched.drain(..) {
-            if let Some(open) = self.table.get_mut(slot).filter(|open| open.touched) {
-                open.touched = false;
+            if let Some(open) = self.table.get_mut(slot).filter(|open| open.state.touched) {
+                open.state.touched = false;
                 open.lines.iter_mut().rev().take_while(|line| !line.is_known()).for_each(&mut held);
             }
         }
@@ -456,7 +462,7 @@ impl Requests {
 
     /// The oldest open request of a lane.
     pub(crate) fn oldest_of(&self, lane: u32) -> Option<Slot> {
-        self.table.iter().find(|(_, open)| open.lane == lane).map(|(slot, _)| slot)
+        self.table.iter().find(|(_, open)| open.state.lane == lane).map(|(slot, _)| slot)
     }
 
     /// A lane is used for other lines from now on; none of its requests is open.
@@ -469,10 +475,10 @@ impl Requests {
     /// A request of that lineage whose time is over; or else what is the next to end, and when.
     pub(crate) fn due(&self, lineage: u32, elapsed_ms: u64) -> Result<Slot, Option<u64>> {
         let mut soonest: Option<u64> = None;
-        for (slot, open) in self.table.iter().filter(|(_, open)| open.lineage == lineage) {
-            let ends = match open.answer {
+        for (slot, open) in self.table.iter().filter(|(_, open)| open.state.lineage == lineage) {
+            let ends = match open.state.answer {
                 Some(answer) => answer.elapsed_ms.saturating_add(CRASH_WAIT_MS),
-                None => open.opened_ms.saturating_add(self.window_ms),
+                None => open.state.opened_ms.saturating_add(self.window_ms),
             };
             if ends <= elapsed_ms {
                 return Ok(slot);

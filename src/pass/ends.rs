@@ -2,10 +2,13 @@
 //!
 //! Invariant: what finds no room stays open, and `false` or `chunk.more` says so.
 
-use super::{Chunk, Moment, Pass, outlet::Marks};
+use super::{Bench, Chunk, Moment, Pass, outlet::Marks};
 use crate::{
     ack::Held,
-    join::requests::{Origin, Requests},
+    join::{
+        lanes::Lane,
+        requests::{Origin, Requests},
+    },
 };
 
 impl Pass {
@@ -101,38 +104,29 @@ impl Pass {
 
     /// Parses a lane's pending event, if there is one, and hands it on; `false` if it does not fit.
     pub(super) fn complete(&mut self, index: u32, moment: Moment, chunk: &mut Chunk) -> bool {
-        let lane = self.lanes.get_mut(index);
-        if !lane.pending.is_open() {
-            return true;
-        }
-        let mut pending = std::mem::take(&mut lane.pending);
-        if let Some(last) = pending.lines.last_mut() {
-            *last = last.with(Held::LAST);
-        }
-        let mut bench = std::mem::take(&mut self.event_bench);
-        bench.scratch.reset();
-        let mut record = bench.record.recycle();
-        let lane = self.lanes.get(index);
-        let parsed = self.reader.parse_pending(&pending, moment, lane, &bench.scratch, &mut record);
+        let Self { reader, lanes, outlet, pending_bytes, event_bench: Bench { scratch, record }, .. } = self;
+        let Lane { lineage, prefer, pending, .. } = lanes.get_mut(index);
+        let Some(last) = pending.lines.last_mut() else { return true };
+        *last = last.with(Held::LAST);
+        scratch.reset();
+        let mut event = std::mem::take(record).recycle();
+        let parsed = reader.parse_pending(pending, moment, *prefer, scratch, &mut event);
         let origin = Origin {
             constants: &pending.constants,
             offset: pending.offset,
             received: pending.received,
-            lineage: lane.lineage,
+            lineage: *lineage,
             elapsed_ms: moment.elapsed_ms,
         };
         let marks = Marks { cut: pending.cut, partial: pending.partial, incomplete: pending.split };
-        let taken = self.outlet.take(index, &record, &origin, marks, &pending.lines, chunk);
-        bench.record = record.recycle();
-        self.event_bench = bench;
-        let lane = self.lanes.get_mut(index);
+        let taken = outlet.take(index, &event, &origin, marks, &pending.lines, chunk);
+        *record = event.recycle();
         if taken {
-            lane.parsed(parsed);
             chunk.count(parsed, pending.cut);
-            self.pending_bytes -= pending.bytes();
+            *pending_bytes -= pending.bytes();
             pending.clear();
+            lanes.get_mut(index).parsed(parsed);
         }
-        lane.pending = pending;
         taken
     }
 

@@ -180,16 +180,8 @@ impl Outlet {
         scratch.reset();
         let mut record_of = std::mem::take(record).recycle();
         open.fill(scratch, &mut record_of);
-        let event = Event {
-            record: &record_of,
-            constants: &open.constants,
-            offset: open.offset,
-            received: open.received,
-            line_cut: false,
-            partial: false,
-            incomplete: more.is_empty() && open.answer.is_none(),
-            ambiguous: open.ambiguous,
-        };
+        let incomplete = more.is_empty() && !open.is_answered();
+        let event = Event { incomplete, ..open.event(&record_of) };
         let shipped = emitter.emit_joined(chunk, &event, &open.lines, more);
         *record = record_of.recycle();
         shipped
@@ -201,17 +193,7 @@ impl Outlet {
         let Some(open) = requests.get(slot) else { return true };
         let mut record_of = std::mem::take(record).recycle();
         open.fill_line(&mut record_of);
-        let event = Event {
-            record: &record_of,
-            constants: &open.constants,
-            offset: open.offset,
-            received: open.received,
-            line_cut: false,
-            partial: false,
-            incomplete: false,
-            ambiguous: false,
-        };
-        let shipped = emitter.emit_joined(chunk, &event, &open.lines, &[]);
+        let shipped = emitter.emit_joined(chunk, &open.event(&record_of), &open.lines, &[]);
         *record = record_of.recycle();
         if shipped {
             requests.shipped(slot, Shipped::Split);

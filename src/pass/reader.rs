@@ -11,7 +11,6 @@ use crate::{
     config::{Source, Zone},
     join::{
         Settings,
-        lanes::Lane,
         lines::{Pending, Rule},
     },
 };
@@ -97,7 +96,7 @@ impl Reader {
         line: &'a [u8],
         date: Option<Timestamp>,
         moment: Moment,
-        lane: &Lane,
+        prefer: Option<Format>,
         scratch: &'a Scratch,
         record: &mut Record<'a>,
     ) -> Result<Format, ParseError> {
@@ -115,7 +114,7 @@ impl Reader {
                 let format = if inner.by_platform { Format::Raw } else { self.parser.format() };
                 let near = record.time.map(|time| Date::Near(time.at));
                 let date = near.unwrap_or(Date::Before(date.unwrap_or(moment.received)));
-                let context = self.context(date, moment, lane.prefer);
+                let context = self.context(date, moment, prefer);
                 self.parser.parse_as(format, inner.line, &context, scratch, record)
             }
         };
@@ -130,7 +129,7 @@ impl Reader {
         &self,
         pending: &'a Pending,
         moment: Moment,
-        lane: &Lane,
+        prefer: Option<Format>,
         scratch: &'a Scratch,
         record: &mut Record<'a>,
     ) -> Result<Format, ParseError> {
@@ -141,13 +140,13 @@ impl Reader {
         // A piece of a line would be read as a whole one.
         let by_platform = pending.split;
         let inner = opened.map(|_| Inner { by_platform, ..Inner::whole(text) });
-        self.parse(inner, text, pending.date, moment, lane, scratch, record)
+        self.parse(inner, text, pending.date, moment, prefer, scratch, record)
     }
 }
 
 /// The parser that a source's configuration asks for.
 fn parser(source: &Source) -> Parser {
-    let parser = Parser::new(source.format.0);
+    let parser = Parser::new(source.format.0).with_filter_parameters(source.filter_parameters.clone());
     match (&source.log_format, &source.elixir_format) {
         (Some(log_format), _) => parser.with_log_format(log_format.0.clone()),
         (None, Some(pattern)) => parser.with_elixir_format(pattern.0.clone()),

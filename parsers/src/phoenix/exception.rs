@@ -131,7 +131,7 @@ impl<'a> Exception<'a> {
         record.set("exception.fingerprint", Value::Text(fingerprint));
         record.error = true;
         if let Some(top) = Frame::top(self.stack) {
-            top.set(scratch, record);
+            top.set_raised(scratch, record);
         }
     }
 

@@ -68,6 +68,17 @@ impl<'a> Frame<'a> {
         without_arguments(self.function, scratch)
     }
 
+    /// Sets where an exception was raised. If that is the application's own code, it counts more than the place of the
+    /// report, which metadata tells.
+    pub(super) fn set_raised(&self, scratch: &'a Scratch, record: &mut Record<'a>) {
+        if self.is_own() {
+            record.rename("code.function.name", "elixir.mfa");
+            record.rename("code.file.path", "elixir.file");
+            record.take("code.line.number");
+        }
+        self.set(scratch, record);
+    }
+
     /// Sets where the code was, unless metadata has told already.
     pub(super) fn set(&self, scratch: &'a Scratch, record: &mut Record<'a>) {
         let told = ["code.function.name", "code.file.path", "code.line.number"];

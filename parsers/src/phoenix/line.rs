@@ -10,9 +10,9 @@
 
 use memchr::memchr_iter;
 
-use super::{filter, message, metadata, pattern::Pattern, request};
+use super::{filter, message, metadata, pattern::Pattern};
 use crate::{
-    Context, Date, Form, Format, ParseError, Start, ansi,
+    Context, Date, Format, ParseError, ansi,
     record::{Level, Record, Scratch, Time, TimeSource, Value},
     timestamp::{self, Timestamp},
 };
@@ -81,7 +81,7 @@ pub(crate) fn parse_with<'a>(
 }
 
 /// The line without its colours, and without the blank lines before it.
-fn without_decoration<'a>(line: &'a [u8], scratch: &'a Scratch) -> &'a [u8] {
+pub(super) fn without_decoration<'a>(line: &'a [u8], scratch: &'a Scratch) -> &'a [u8] {
     let mut text = ansi::strip(line, scratch);
     while let [b'\n' | b'\r', rest @ ..] = text {
         text = rest;
@@ -90,7 +90,7 @@ fn without_decoration<'a>(line: &'a [u8], scratch: &'a Scratch) -> &'a [u8] {
 }
 
 /// `[$date ]$time $metadata[$level] $message`.
-fn timed(text: &[u8]) -> Result<Event<'_>, ParseError> {
+pub(super) fn timed(text: &[u8]) -> Result<Event<'_>, ParseError> {
     const NO_TIME: ParseError = ParseError("no Logger time at the line's start");
     let (date, rest) = match date(text) {
         Some((date, [b' ' | b'T', rest @ ..])) => (Some(date), rest),
@@ -109,72 +109,8 @@ fn timed(text: &[u8]) -> Result<Event<'_>, ParseError> {
     Ok(Event { date, time: Some(time), utc, metadata, level: Some(level), node: b"", message })
 }
 
-/// What a line in one of the usual forms begins; `form` is that of the events before it.
-pub(crate) fn start(line: &[u8], told: bool, form: Option<Form>) -> Start {
-    let mut text = line;
-    while let len @ 1.. = ansi::sequence_len(text) {
-        text = &text[len..];
-    }
-    if is_alone(text) {
-        return Start::Whole(form);
-    }
-    let (dated, bare) = match date(text) {
-        Some((_, [b' ' | b'T', rest @ ..])) => (Form::Dated, rest),
-        _ => (Form::Timed, text),
-    };
-    let fits = |own: Form| form.is_none_or(|form| form == own);
-    if time(bare).is_some() {
-        return match timed(text) {
-            _ if !fits(dated) => Start::Nothing,
-            Ok(event) if request::is_one_line(event.message) => Start::Whole(Some(dated)),
-            Ok(_) => Start::Open(Some(dated)),
-            // A metadata value may hold a line break: the level is then on the next line.
-            Err(_) if metadata_follows(&bare[TIME_LEN..]) => Start::Open(Some(dated)),
-            Err(_) => Start::Nothing,
-        };
-    }
-    match untimed(text).filter(|_| fits(Form::Untimed)) {
-        Some(event) if request::is_one_line(event.message) => Start::Whole(Some(Form::Untimed)),
-        Some(_) if told || form == Some(Form::Untimed) => Start::Open(Some(Form::Untimed)),
-        _ => Start::Nothing,
-    }
-}
-
-/// The same where the source's pattern is known.
-pub(crate) fn start_with(pattern: &Pattern, line: &[u8], scratch: &Scratch) -> Start {
-    let text = without_decoration(line, scratch);
-    match pattern.split(text) {
-        _ if is_alone(text) => Start::Whole(None),
-        Some(event) if request::is_one_line(event.message) => Start::Whole(None),
-        Some(_) => Start::Open(None),
-        // What stands after the message may stand on a later line.
-        None if pattern.begins(text) => Start::Open(None),
-        None => Start::Nothing,
-    }
-}
-
-/// `Z key=` or ` key=` after a time.
-fn metadata_follows(rest: &[u8]) -> bool {
-    let rest = rest.strip_prefix(b"Z").unwrap_or(rest);
-    rest.strip_prefix(b" ").is_some_and(|rest| metadata::key_len(rest) > 0)
-}
-
-/// What Erlang prints past Logger, and Logger when a formatter fails: no part of the event before it.
-fn is_alone(text: &[u8]) -> bool {
-    const BEGINNINGS: [&[u8]; 6] = [
-        b"FORMATTER CRASH: ",
-        b"FORMATTER ERROR: ",
-        b"Kernel pid terminated ",
-        b"Crash dump is being written to: ",
-        b"Runtime terminating during boot ",
-        b"init terminating in ",
-    ];
-    matches!(text.first(), Some(b'F' | b'K' | b'C' | b'R' | b'i'))
-        && BEGINNINGS.iter().any(|beginning| text.starts_with(beginning))
-}
-
 /// `[$level] $message`.
-fn untimed(text: &[u8]) -> Option<Event<'_>> {
+pub(super) fn untimed(text: &[u8]) -> Option<Event<'_>> {
     let (level, message) = bracketed_level(text)?;
     Some(Event { level: Some(level), message, ..Event::default() })
 }

@@ -73,7 +73,7 @@ pub(super) fn set<'a>(
         let value_and_more = &rest[len + 1..];
         let last = record.fields().len() - first == PAIRS_MAX;
         let end = memchr_iter(b' ', value_and_more)
-            .find(|blank| key_len(&value_and_more[blank + 1..]) > 0)
+            .find(|blank| begins_pair(&value_and_more[blank + 1..]))
             .filter(|_| !last)
             .unwrap_or(value_and_more.len());
         let (key, value) = (&rest[..len], &value_and_more[..end]);
@@ -87,6 +87,13 @@ pub(super) fn set<'a>(
     record.set_trace(trace_id, span_id);
     // A value with ` request_id=` in it looks like another pair; those that Logger wrote first are its own.
     record.keep_first(first);
+}
+
+/// Whether another pair begins there. Ids that clients choose may hold what looks like one; a process' at least is known
+/// by how it is written.
+fn begins_pair(text: &[u8]) -> bool {
+    let len = key_len(text);
+    len > 0 && (&text[..len] != b"pid" || text.get(len + 1) == Some(&b'<'))
 }
 
 fn set_pair<'a>(

@@ -15,8 +15,20 @@ use crate::{
     shape,
 };
 
-const METHODS: [&[u8]; 9] =
-    [b"GET", b"POST", b"PUT", b"PATCH", b"DELETE", b"HEAD", b"OPTIONS", b"CONNECT", b"TRACE"];
+const METHODS: [&[u8]; 12] = [
+    b"GET",
+    b"POST",
+    b"PUT",
+    b"PATCH",
+    b"DELETE",
+    b"HEAD",
+    b"OPTIONS",
+    b"CONNECT",
+    b"TRACE",
+    b"PROPFIND",
+    b"MKCOL",
+    b"PURGE",
+];
 
 /// `GET /podcast/600`: the path without its query, and nothing after it.
 pub(super) fn started<'a>(message: &'a [u8], scratch: &'a Scratch, record: &mut Record<'a>) -> Option<()> {

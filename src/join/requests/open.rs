@@ -12,7 +12,7 @@ use super::{
     },
     is_own_crash, text,
 };
-use crate::encode::Constants;
+use crate::encode::{Constants, Event};
 
 /// What an event's record does not tell.
 #[derive(Clone, Copy, Debug)]
@@ -38,25 +38,31 @@ pub(crate) struct Answer {
 /// A request whose end has not come yet.
 #[derive(Debug)]
 pub(crate) struct Open {
+    pub(super) state: State,
+    pub(crate) constants: Arc<Constants>,
+    pub(crate) lines: Vec<Taken>,
+    kept: Kept,
+}
+
+/// All of it but what is kept in memory of its own.
+#[derive(Debug)]
+pub(super) struct State {
     pub(super) lane: u32,
+    pub(super) lineage: u32,
     /// The next one with the same key.
     pub(super) next: Slot,
     pub(super) key: u64,
     pub(super) pid: Option<u64>,
     /// Method and path.
     pub(super) request: u64,
-    pub(super) lineage: u32,
     pub(super) opened_ms: u64,
-    pub(crate) answer: Option<Answer>,
+    pub(super) answer: Option<Answer>,
     /// Whether another one shared its key.
-    pub(crate) ambiguous: bool,
-    pub(super) crashed: bool,
+    pub(super) ambiguous: bool,
+    crashed: bool,
     pub(super) touched: bool,
-    pub(crate) constants: Arc<Constants>,
-    pub(crate) offset: Option<u64>,
-    pub(crate) received: Timestamp,
-    pub(crate) lines: Vec<Taken>,
-    kept: Kept,
+    offset: Option<u64>,
+    received: Timestamp,
     queries: u32,
     query_ms: f64,
     slowest_ms: f64,
@@ -66,23 +72,26 @@ pub(crate) struct Open {
 
 impl Default for Open {
     fn default() -> Self {
+        Self { state: State::new(), constants: Arc::default(), lines: Vec::new(), kept: Kept::default() }
+    }
+}
+
+impl State {
+    const fn new() -> Self {
         Self {
             lane: 0,
+            lineage: 0,
             next: NONE,
             key: 0,
             pid: None,
             request: 0,
-            lineage: 0,
             opened_ms: 0,
             answer: None,
             ambiguous: false,
             crashed: false,
             touched: false,
-            constants: Arc::default(),
             offset: None,
             received: Timestamp::from_ns(0),
-            lines: Vec::new(),
-            kept: Kept::default(),
             queries: 0,
             query_ms: 0.0,
             slowest_ms: 0.0,
@@ -91,6 +100,9 @@ impl Default for Open {
         }
     }
 }
+
+/// How far the time between two lines may be from the duration that the second one tells: each was taken by itself.
+const CLOCKS_APART_MAX_MS: f64 = 10.0;
 
 /// What is kept of a request's memory for the next one: little where many are open at once.
 const SPARE_BYTES: usize = 16_384;
@@ -102,25 +114,24 @@ const ENTRY_BYTES: usize = 48;
 impl Open {
     pub(super) fn begin(&mut self, lane: u32, record: &Record<'_>, origin: &Origin<'_>) {
         self.kept.begin(record);
-        (self.lane, self.lineage, self.opened_ms) = (lane, origin.lineage, origin.elapsed_ms);
-        (self.offset, self.received) = (origin.offset, origin.received);
+        (self.state.lane, self.state.lineage, self.state.opened_ms) =
+            (lane, origin.lineage, origin.elapsed_ms);
+        (self.state.offset, self.state.received) = (origin.offset, origin.received);
         self.constants = Arc::clone(origin.constants);
     }
 
     /// Makes it as if new, but for a little memory.
     pub(super) fn clear(&mut self, one_of_many: bool) {
-        let (mut kept, mut lines) = (std::mem::take(&mut self.kept), std::mem::take(&mut self.lines));
-        let constants = std::mem::take(&mut self.constants);
-        lines.clear();
+        self.state = State::new();
+        self.lines.clear();
         let line_bytes = size_of::<Taken>();
         let (bytes, count) = if one_of_many {
             (SPARE_BYTES_OF_MANY, SPARE_LINES_OF_MANY)
         } else {
             (SPARE_BYTES, SPARE_BYTES / line_bytes)
         };
-        kept.shrink_to(bytes);
-        lines.shrink_to(count);
-        *self = Self { kept, lines, constants, ..Self::default() };
+        self.kept.shrink_to(bytes);
+        self.lines.shrink_to(count);
     }
 
     /// The bytes that it takes.
@@ -133,6 +144,14 @@ impl Open {
         self.kept.time().map(|time: Time| time.at)
     }
 
+    /// Whether it began when the answer's duration says that its request did, as far as times are told.
+    pub(super) fn began_before(&self, answer: &Record<'_>) -> bool {
+        let (Some(began), Some(answered)) = (self.time(), answer.time) else { return true };
+        let Some(Value::Float(ms)) = answer.get("duration_ms") else { return true };
+        let told_ms = answered.at.ns().saturating_sub(began.ns()) as f64 / 1e6;
+        (told_ms - ms).abs() <= CLOCKS_APART_MAX_MS
+    }
+
     /// Takes the fields that one of its lines tells of the request. The same line may come twice.
     pub(super) fn merge(&mut self, record: &Record<'_>) {
         let learns = matches!(record.role, Role::Routed | Role::Answered | Role::Converted);
@@ -141,7 +160,7 @@ impl Open {
             let told = match record.role {
                 Role::Routed => name.starts_with(b"phoenix."),
                 Role::Answered => matches!(name, b"http.response.status_code" | b"duration_ms"),
-                Role::Converted => name == b"exception.type" && !self.crashed,
+                Role::Converted => name == b"exception.type" && !self.state.crashed,
                 Role::Crashed => {
                     matches!(name, b"exception.type" | b"exception.message" | b"exception.fingerprint")
                 }
@@ -154,7 +173,7 @@ impl Open {
                 self.kept.put(name, field.value);
             }
         }
-        self.crashed |= record.role == Role::Crashed;
+        self.state.crashed |= record.role == Role::Crashed;
     }
 
     /// Counts one of its lines, which comes once.
@@ -168,8 +187,8 @@ impl Open {
     }
 
     fn count_log(&mut self, record: &Record<'_>) {
-        self.logs += 1;
-        self.log_errors += u32::from(record.is_error());
+        self.state.logs += 1;
+        self.state.log_errors += u32::from(record.is_error());
     }
 
     fn count_query(&mut self, record: &Record<'_>) {
@@ -177,10 +196,10 @@ impl Open {
             Some(Value::Float(ms)) => ms,
             _ => 0.0,
         };
-        self.queries += 1;
-        self.query_ms += ms;
-        if self.queries == 1 || ms > self.slowest_ms {
-            self.slowest_ms = ms;
+        self.state.queries += 1;
+        self.state.query_ms += ms;
+        if self.state.queries == 1 || ms > self.state.slowest_ms {
+            self.state.slowest_ms = ms;
             for name in ["db.collection.name", "db.query.text"] {
                 self.kept.put(name.as_bytes(), Value::Text(text(record, name).unwrap_or_default()));
             }
@@ -193,6 +212,30 @@ impl Open {
             Some(Value::Int(status)) => Some(status),
             _ => None,
         }
+    }
+
+    /// What else is to be said of its event.
+    pub(crate) fn event<'e>(&'e self, record: &'e Record<'e>) -> Event<'e, 'e> {
+        Event {
+            record,
+            constants: &self.constants,
+            offset: self.state.offset,
+            received: self.state.received,
+            line_cut: false,
+            partial: false,
+            incomplete: false,
+            ambiguous: self.state.ambiguous,
+        }
+    }
+
+    /// Whether its answer was logged.
+    pub(crate) const fn is_answered(&self) -> bool {
+        self.state.answer.is_some()
+    }
+
+    /// Whether its crash was logged.
+    pub(super) const fn has_crashed(&self) -> bool {
+        self.state.crashed
     }
 
     /// The line that it began with, as it was.
@@ -218,16 +261,16 @@ impl Open {
         let path = text(record, "url.path").unwrap_or_default();
         let body = scratch.concat(&[method, b" ", path, &status_text(status)]);
         record.set("body", Value::Text(body.trim_ascii_end()));
-        if self.queries > 0 {
-            record.set("db.query.count", Value::Int(i64::from(self.queries)));
-            record.set("db.duration_ms", Value::Float(self.query_ms));
+        if self.state.queries > 0 {
+            record.set("db.query.count", Value::Int(i64::from(self.state.queries)));
+            record.set("db.duration_ms", Value::Float(self.state.query_ms));
         }
-        for (name, count) in [("log.count", self.logs), ("log.error_count", self.log_errors)] {
+        for (name, count) in [("log.count", self.state.logs), ("log.error_count", self.state.log_errors)] {
             if count > 0 {
                 record.set(name, Value::Int(i64::from(count)));
             }
         }
-        record.error = status.is_some_and(|status| status >= 500) || (!handled && self.crashed);
+        record.error = status.is_some_and(|status| status >= 500) || (!handled && self.state.crashed);
     }
 }
 

@@ -5,8 +5,10 @@ use std::collections::VecDeque;
 
 use hivetail_parsers::Timestamp;
 
-use super::{super::table::Slot, CRASH_WAIT_NS};
+use super::super::table::Slot;
 
+/// A process that crashes after its answer was sent as a whole does so within this time.
+const CRASH_AFTER_SENT_NS: u64 = 20_000_000;
 /// So many answers of each kind are remembered.
 const ANSWERS_MAX: usize = 1_024;
 /// So many requests without a name are counted.
@@ -44,7 +46,7 @@ impl Siblings {
             let recent = |at: Timestamp| now.is_none_or(|now| now.ns().abs_diff(at.ns()) <= ns);
             answers.iter().any(|(other, at)| *other == request && at.is_none_or(recent))
         };
-        any(&self.sent, CRASH_WAIT_NS) || any(&self.chunked, window_ms.saturating_mul(1_000_000))
+        any(&self.sent, CRASH_AFTER_SENT_NS) || any(&self.chunked, window_ms.saturating_mul(1_000_000))
     }
 
     /// Whether requests without a name are on their way that can't be told apart.
