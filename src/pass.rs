@@ -298,13 +298,7 @@ impl Pass {
         } else if blank {
             return nothing(hand, chunk);
         } else {
-            self.reader.joins.rule.start(
-                inner.line,
-                &self.reader.parser,
-                &lane.pending,
-                lane.form,
-                hand.scratch,
-            )
+            self.reader.joins.rule.start(inner.line, &self.reader.parser, lane, hand.scratch, record)
         };
         if lane.pending.is_open() {
             let full = self.reader.is_full(&lane.pending, inner.line);

@@ -278,28 +278,37 @@ impl Parser {
     }
 
     /// What the line is to the event before it, which is `open` or has ended with its line; `form` is that of the lane's
-    /// events so far. Cheap: most lines are told by how they begin.
+    /// events so far. Cheap: most lines are told by how they begin. `record` is left as it was.
     #[must_use]
-    pub fn starts(&self, line: &[u8], open: bool, form: Option<Form>, scratch: &Scratch) -> Start {
+    pub fn starts<'a>(
+        &self,
+        line: &'a [u8],
+        open: bool,
+        form: Option<Form>,
+        scratch: &'a Scratch,
+        record: &mut Record<'a>,
+    ) -> Start {
         let phoenix = match (self.format, &self.elixir) {
             (Format::Phoenix, Some(pattern)) => return phoenix::start::start_with(pattern, line, scratch),
             (Format::Phoenix, None) => return phoenix::start::start(line, true, form),
             (Format::Auto, _) => phoenix::start::start(line, false, form),
             _ => return Start::Whole(None),
         };
-        let whole = || {
-            let strict =
-                [Format::Json, Format::IngressNginx, Format::Nginx, Format::NginxError, Format::Klog];
-            let mut record = Record::new();
-            let mut is = |format: Format| {
-                self.attempt(format, false, line, &Context::default(), scratch, &mut record).is_ok()
-            };
-            strict.into_iter().any(&mut is)
-        };
         match phoenix {
-            Start::Nothing if !open || whole() => Start::Whole(form),
+            Start::Nothing if !open || self.is_whole(line, scratch, record) => Start::Whole(form),
             told => told,
         }
+    }
+
+    /// Whether that is a line of one of the formats that can't be taken for anything else.
+    fn is_whole<'a>(&self, line: &'a [u8], scratch: &'a Scratch, record: &mut Record<'a>) -> bool {
+        let strict = [Format::Json, Format::IngressNginx, Format::Nginx, Format::NginxError, Format::Klog];
+        let mark = record.mark();
+        let any = strict
+            .into_iter()
+            .any(|format| self.attempt(format, false, line, &Context::default(), scratch, record).is_ok());
+        record.rewind(mark);
+        any
     }
 
     fn detect<'a>(

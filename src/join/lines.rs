@@ -5,10 +5,10 @@
 
 use std::sync::Arc;
 
-use hivetail_parsers::{Form, Parser, Scratch, Start, Timestamp};
+use hivetail_parsers::{Parser, Record, Scratch, Start, Timestamp};
 use regex::bytes::Regex;
 
-use super::Taken;
+use super::{Taken, lanes::Lane};
 use crate::{encode::Constants, frame::Line, pass::StreamFacts};
 
 /// Which lines belong together.
@@ -25,20 +25,20 @@ pub enum Rule {
 }
 
 impl Rule {
-    /// What the line is to the one before it; `pending` is the event that is open.
-    pub(crate) fn start(
+    /// What the line is to the one before it; `record` is left as it was.
+    pub(crate) fn start<'a>(
         &self,
-        line: &[u8],
+        line: &'a [u8],
         parser: &Parser,
-        pending: &Pending,
-        form: Option<Form>,
-        scratch: &Scratch,
+        lane: &Lane,
+        scratch: &'a Scratch,
+        record: &mut Record<'a>,
     ) -> Start {
         match self {
-            Self::Off => Start::Whole(form),
-            Self::Logger => parser.starts(line, pending.is_open(), form, scratch),
+            Self::Off => Start::Whole(None),
+            Self::Logger => parser.starts(line, lane.pending.is_open(), lane.form, scratch, record),
             Self::Starts(pattern) if pattern.is_match(line) => Start::Open(None),
-            Self::Indented if !goes_on(line, &pending.text) => Start::Open(None),
+            Self::Indented if !goes_on(line, &lane.pending.text) => Start::Open(None),
             Self::Starts(_) | Self::Indented => Start::Nothing,
         }
     }

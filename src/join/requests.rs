@@ -21,9 +21,11 @@ use super::{
     table::{NONE, Slot, Table},
 };
 pub(crate) use open::{Open, Origin};
+pub(crate) use plan::Plan;
 use siblings::Siblings;
 
 mod open;
+mod plan;
 mod siblings;
 
 /// After an answer of 500 or more, a crash is logged within this time.
@@ -34,28 +36,6 @@ const OPEN_MAX: usize = 65_536;
 
 /// While there were never more open at once, each may keep its memory for the next.
 const FEW: usize = 64;
-
-/// What becomes of an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Plan {
-    /// It is an event of its own and nothing else.
-    Alone,
-    /// A request begins with it.
-    Open,
-    /// It becomes part of a request.
-    Absorb(Slot),
-    /// It is an event of its own, and a request counts it.
-    Note(Slot),
-    /// It is a request's answer, which completes it.
-    Answer(Slot),
-    /// It is a request's answer, but the crash that made it so may follow.
-    Await(Slot),
-    /// It is the crash that a request waits for: that is shipped, and then planned again.
-    Crash(Slot),
-    /// It begins a request that can't be told from another one: that is shipped as the line that it is, and then planned
-    /// again.
-    Split(Slot),
-}
 
 /// Keys are hashes already.
 #[derive(Debug, Default)]
@@ -146,124 +126,6 @@ impl Requests {
             let this = std::mem::replace(&mut slot, open.state.next);
             Some((this, open))
         })
-    }
-
-    /// The requests of a key that have no answer yet; of several, those of the event's process, if it is told.
-    fn unanswered(&self, key: Key) -> (Option<Slot>, usize) {
-        let mut of_process =
-            self.chain(key.hash).filter(|(_, open)| open.state.answer.is_none() && open.state.pid == key.pid);
-        if let (Some(_), Some((slot, _)), None) = (key.pid, of_process.next(), of_process.next()) {
-            return (Some(slot), 1);
-        }
-        let mut all = self.chain(key.hash).filter(|(_, open)| open.state.answer.is_none());
-        let first = all.next().map(|(slot, _)| slot);
-        (first, usize::from(first.is_some()) + all.count())
-    }
-
-    /// The only request of a key, if it shares it with none.
-    fn only(&self, key: Key) -> Option<Slot> {
-        let mut chain = self.chain(key.hash);
-        let (slot, _) = chain.next().filter(|(_, open)| !open.state.ambiguous)?;
-        (!key.nameless && chain.next().is_none()).then_some(slot)
-    }
-
-    /// The only request of a key that can still take something in.
-    fn running(&self, key: Key) -> Option<Slot> {
-        if key.nameless {
-            return None;
-        }
-        let (slot, count) = self.unanswered(key);
-        slot.filter(|slot| count == 1 && self.table.get(*slot).is_some_and(|open| !open.state.ambiguous))
-    }
-
-    /// What becomes of an event of that lane.
-    pub(crate) fn plan(&self, lane: u32, record: &Record<'_>) -> Plan {
-        let key = self.key(lane, record);
-        match record.role {
-            Role::Started if key.nameless => self.plan_nameless_start(lane, key),
-            Role::Started => Plan::Open,
-            Role::Answered => self.plan_answer(lane, key, record),
-            Role::Routed => self.running(key).map_or(Plan::Alone, Plan::Absorb),
-            Role::Queried if self.query_events => self.running(key).map_or(Plan::Alone, Plan::Note),
-            Role::Queried => self.running(key).map_or(Plan::Alone, Plan::Absorb),
-            Role::Converted => self.only(key).map_or(Plan::Alone, Plan::Absorb),
-            Role::Crashed => self.plan_crash(lane, key, record),
-            Role::Alone => self.running(key).or_else(|| self.only(key)).map_or(Plan::Alone, Plan::Note),
-        }
-    }
-
-    fn plan_nameless_start(&self, lane: u32, key: Key) -> Plan {
-        if self.lanes.get(lane as usize).is_some_and(Siblings::is_jammed) {
-            return Plan::Alone;
-        }
-        self.unanswered(key).0.map_or(Plan::Open, Plan::Split)
-    }
-
-    fn plan_answer(&self, lane: u32, key: Key, record: &Record<'_>) -> Plan {
-        let jammed = || self.lanes.get(lane as usize).is_some_and(Siblings::is_jammed);
-        if key.nameless && jammed() {
-            return Plan::Alone;
-        }
-        let Some(slot) = self.unanswered(key).0 else { return Plan::Alone };
-        if key.nameless && !self.table.get(slot).is_some_and(|open| open.began_before(record)) {
-            return Plan::Alone;
-        }
-        let failed = matches!(record.get("http.response.status_code"), Some(Value::Int(500..)));
-        let crashed = self.table.get(slot).is_some_and(|open| open.has_crashed());
-        if failed && !crashed { Plan::Await(slot) } else { Plan::Answer(slot) }
-    }
-
-    fn plan_crash(&self, lane: u32, key: Key, record: &Record<'_>) -> Plan {
-        if !is_own_crash(record) {
-            return self.running(key).map_or(Plan::Alone, Plan::Note);
-        }
-        let named = text(record, "request_id").and_then(|_| self.running(key).or_else(|| self.only(key)));
-        let Some(slot) = named.or_else(|| self.suspect(lane, record)) else { return Plan::Alone };
-        match self.table.get(slot) {
-            Some(open) if open.state.answer.is_some() => Plan::Crash(slot),
-            _ => Plan::Note(slot),
-        }
-    }
-
-    /// The request that a crash report without an id must be of: of its process, if that is told, else the only one of
-    /// late with that method and path.
-    fn suspect(&self, lane: u32, record: &Record<'_>) -> Option<Slot> {
-        let process =
-            text(record, "elixir.process").map(|of| self.hash(of.strip_prefix(b"#PID").unwrap_or(of)));
-        let request = self.request_hash(record);
-        let of_lane =
-            || self.table.iter().filter(|(_, open)| open.state.lane == lane && !open.state.ambiguous);
-        let same = |open: &Open| request.is_none_or(|request| request == open.state.request);
-        let mut of_process =
-            of_lane().filter(|(_, open)| open.state.pid.is_some() && open.state.pid == process && same(open));
-        if let Some((slot, _)) = of_process.next() {
-            return of_process.next().is_none().then_some(slot);
-        }
-        let request = request?;
-        let all =
-            || self.table.iter().filter(|(_, open)| open.state.lane == lane && open.state.request == request);
-        let mut candidates = all().filter(|(_, open)| open.state.pid.is_none() || process.is_none());
-        let (slot, open) = candidates.next()?;
-        let alone = candidates.next().is_none() && !open.state.ambiguous;
-        let others = self.lanes.get(lane as usize);
-        let certain = alone
-            && !others.is_some_and(|lane| {
-                lane.answered_lately(request, record.time.map(|time| time.at), self.window_ms)
-            });
-        certain.then_some(slot)
-    }
-
-    fn request_hash(&self, record: &Record<'_>) -> Option<u64> {
-        let method = text(record, "http.request.method")?;
-        Some(self.hash((method, text(record, "url.path")?)))
-    }
-
-    /// A request that waits for a crash which can't come any more, since its lane has moved on to the event's time.
-    pub(crate) fn ruled_out(&self, lane: u32, record: &Record<'_>) -> Option<Slot> {
-        let slot = *self.lanes.get(lane as usize)?.waiting.front()?;
-        let answered = self.table.get(slot)?.state.answer?.time?;
-        let past = record.time?.at.ns().abs_diff(answered.ns()) > CRASH_WAIT_NS;
-        past.then_some(slot)
     }
 
     /// Opens a request with its first event.
