@@ -11,6 +11,7 @@ mod config;
 mod corpus;
 mod delivery;
 mod hostile;
+mod joins;
 mod restart;
 mod shutdown;
 mod support;

@@ -175,12 +175,12 @@ mod tests {
 
     #[test]
     fn other_words_are_methods_within_a_request_only() {
-        assert_eq!(shown("PROPFIND /about"), "");
+        assert_eq!(shown("SUBSCRIBE /about"), "");
         let scratch = Scratch::new();
         let mut record = Record::new();
         record.set("request_id", Value::text("x"));
-        assert_eq!(started(b"PROPFIND /about", &scratch, &mut record), Some(()));
-        assert_eq!(record.get("http.request.method"), Some(Value::text("PROPFIND")));
+        assert_eq!(started(b"SUBSCRIBE /about", &scratch, &mut record), Some(()));
+        assert_eq!(record.get("http.request.method"), Some(Value::text("SUBSCRIBE")));
         assert_eq!(started(b"Saved /about", &scratch, &mut record), None);
     }
 
