@@ -363,9 +363,9 @@ impl FileSource {
         let clock = clocks.entry(followed.facts.lineage).or_default();
         let now = Instant::now().into_std();
         if is_newest && followed.at_end {
-            clock.at_end(now)
+            clock.at_end(now);
         } else {
-            clock.pause(now)
+            clock.pause(now);
         }
         let elapsed_ms = clock.elapsed_ms();
         let mut more = !followed.at_end;

@@ -11,6 +11,7 @@ mod config;
 mod corpus;
 mod delivery;
 mod hostile;
+mod interleavings;
 mod joins;
 mod restart;
 mod shutdown;

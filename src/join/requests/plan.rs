@@ -88,7 +88,7 @@ impl Requests {
             return Plan::Alone;
         }
         let failed = matches!(record.get("http.response.status_code"), Some(Value::Int(500..)));
-        let crashed = self.table.get(slot).is_some_and(|open| open.has_crashed());
+        let crashed = self.table.get(slot).is_some_and(Open::has_crashed);
         if failed && !crashed { Plan::Await(slot) } else { Plan::Answer(slot) }
     }
 
