@@ -41,6 +41,7 @@ pub(crate) struct Accounts {
 pub(crate) struct Account {
     pub(crate) read: u64,
     pub(crate) accepted: u64,
+    pub(crate) joined: u64,
     pub(crate) refused: u64,
     pub(crate) dropped_at_shutdown: u64,
     pub(crate) open: u64,

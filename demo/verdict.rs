@@ -38,7 +38,9 @@ impl Verdict {
 
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} lines written, {} events received, ", self.written.all(), self.received)?;
+        let joined = self.accounts.run.joined + self.accounts.pipe.joined;
+        write!(f, "{} lines written, {} events received ", self.written.all(), self.received)?;
+        write!(f, "({joined} lines are part of another's), ")?;
         match self.lost() {
             0 => write!(f, "nothing lost")?,
             lost => write!(f, "{lost} lines lost")?,
@@ -61,16 +63,28 @@ mod tests {
 
     #[test]
     fn each_line_is_accounted_for() {
-        let run = Account { read: 10, accepted: 9, ..Account::default() };
+        let run = Account { read: 10, accepted: 7, joined: 2, ..Account::default() };
         let pipe = Account { read: 5, accepted: 5, ..Account::default() };
-        assert_eq!(verdict(run, pipe, 14), "15 lines written, 14 events received, nothing lost");
-        assert_eq!(verdict(run, pipe, 12), "15 lines written, 12 events received, 2 lines lost");
+        let joined = "(2 lines are part of another's)";
+        assert_eq!(
+            verdict(run, pipe, 12),
+            format!("15 lines written, 12 events received {joined}, nothing lost")
+        );
+        assert_eq!(
+            verdict(run, pipe, 10),
+            format!("15 lines written, 10 events received {joined}, 2 lines lost")
+        );
         let unread = Account { read: 4, ..pipe };
-        assert_eq!(verdict(run, unread, 14), "15 lines written, 14 events received, 1 lines lost");
+        assert_eq!(
+            verdict(run, unread, 12),
+            format!("15 lines written, 12 events received {joined}, 1 lines lost")
+        );
         let (run, pipe) = (Account { read: 7, open: 2, ..run }, Account { refused: 1, ..pipe });
         assert_eq!(
-            verdict(run, pipe, 14),
-            "15 lines written, 14 events received, 1 lines lost, 5 lines left to the next start"
+            verdict(run, pipe, 12),
+            format!(
+                "15 lines written, 12 events received {joined}, 1 lines lost, 5 lines left to the next start"
+            )
         );
     }
 }
