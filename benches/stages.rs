@@ -5,7 +5,7 @@ use std::{fs, hint::black_box, path::Path, sync::Arc, time::Duration};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use hivetail::{
-    config::{EnvelopeName, FormatName, Source, SourceType},
+    config::{EnvelopeName, FormatName, Join, Source, SourceType},
     dataset::Template,
     encode::Constants,
     frame::{CHUNK_BYTES, LineBuffer},
@@ -43,6 +43,8 @@ fn stages(criterion: &mut Criterion) {
         ("ingress-nginx", "ingress-nginx/ordinary.log"),
         ("nginx", "nginx/ordinary.log"),
         ("phoenix", "phoenix/default.log"),
+        ("phoenix joined", "../../demo/phoenix.log"),
+        ("phoenix unjoined", "../../demo/phoenix.log"),
         ("phoenix rich", "phoenix/rich-metadata.log"),
         ("json", "json/ordinary.log"),
         ("fly", "fly/nasty.log"),
@@ -55,6 +57,9 @@ fn stages(criterion: &mut Criterion) {
         source.format = FormatName(Format::from_name(known).unwrap_or(Format::Auto));
         source.envelope = EnvelopeName(Envelope::from_name(known).unwrap_or_default());
         source.service = Some("web".to_owned());
+        if format.ends_with(" unjoined") {
+            (source.join, source.join_requests) = (Some(Join::Is(false)), false);
+        }
         let spares = Spares::default();
         let mut pass =
             Pass::new(&source, &Template::field("service.name"), Arc::default(), spares.clone(), 1 << 20);
@@ -63,8 +68,11 @@ fn stages(criterion: &mut Criterion) {
         group.throughput(Throughput::Bytes(bytes(&buffer)));
         group.bench_function(format!("pass {format}"), |bencher| {
             bencher.iter(|| {
-                let chunk = pass.run(buffer.lines(), &facts, Moment::at(Timestamp::from_ns(0)), usize::MAX);
-                for run in chunk.runs {
+                let now = Moment::at(Timestamp::from_ns(0));
+                let chunk = pass.run(buffer.lines(), &facts, now, usize::MAX);
+                // What is open would be met again, by the same ids.
+                let rest = pass.flush(now, usize::MAX);
+                for run in chunk.runs.into_iter().chain(rest.runs) {
                     spares.give(black_box(run.events));
                 }
             });

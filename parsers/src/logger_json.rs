@@ -21,7 +21,7 @@ use crate::{
     nginx::request::{Target, protocol_version},
     number::{count_to_ms, seconds_to_ms, whole},
     phoenix::{filter, message},
-    record::{Record, Scratch, Value, hex_id},
+    record::{Record, Role, Scratch, Value, hex_id},
     shape,
 };
 use exception::Exception;
@@ -181,6 +181,7 @@ impl<'a> Document<'a> {
         if told.iter().all(|name| keys.record.get(name).is_none()) {
             // What the document says itself counts more than what its message's text tells.
             let before = keys.record.fields().len();
+            keys.record.role = Role::Logged;
             message::set(self.message, keys.scratch, keys.record);
             keys.record.drop_repeated(0, before);
         }

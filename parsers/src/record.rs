@@ -111,6 +111,8 @@ pub enum Role {
     /// Nothing but itself.
     #[default]
     Alone,
+    /// An app has logged something.
+    Logged,
     /// A request has begun: it tells the method and the path.
     Started,
     /// A request has found its controller.

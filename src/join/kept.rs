@@ -68,18 +68,17 @@ impl Kept {
         }
     }
 
-    /// The value under that name.
-    pub(super) fn get(&self, name: &[u8]) -> Option<Value<'_>> {
-        self.entries().find(|entry| entry.name == name)?.value
-    }
-
     /// Whether there is a field of that name.
     pub(super) fn has(&self, name: &[u8]) -> bool {
         self.entries().any(|entry| entry.name == name)
     }
 
-    /// The record; of its fields those that `keep` picks by name.
-    pub(super) fn fill<'a>(&'a self, record: &mut Record<'a>, keep: impl Fn(&[u8]) -> bool) {
+    /// The record; of its fields those that `keep` picks.
+    pub(super) fn fill<'a>(
+        &'a self,
+        record: &mut Record<'a>,
+        mut keep: impl FnMut(&'a [u8], Value<'a>) -> bool,
+    ) {
         record.time = self.time;
         record.error = self.error;
         for entry in self.entries() {
@@ -87,7 +86,7 @@ impl Kept {
                 Some(Value::Text(text)) if entry.name == LEVEL => {
                     record.level = self.severity.map(|severity| Level { severity, text });
                 }
-                Some(value) if keep(entry.name) => record.set_free(entry.name, value),
+                Some(value) if keep(entry.name, value) => record.set_free(entry.name, value),
                 _ => {}
             }
         }
@@ -125,10 +124,9 @@ impl Kept {
         let name = &name[..name.len().min(NAME_BYTES_MAX)];
         // A line is shorter than 4 GiB, so its values are.
         let (Ok(name_len), Ok(len)) = (u16::try_from(name.len()), u32::try_from(bytes.len())) else { return };
+        let ([name_0, name_1], [len_0, len_1, len_2, len_3]) = (name_len.to_le_bytes(), len.to_le_bytes());
         self.bytes.reserve(HEAD_BYTES + name.len() + bytes.len());
-        self.bytes.push(tag);
-        self.bytes.extend_from_slice(&name_len.to_le_bytes());
-        self.bytes.extend_from_slice(&len.to_le_bytes());
+        self.bytes.extend_from_slice(&[tag, name_0, name_1, len_0, len_1, len_2, len_3]);
         self.bytes.extend_from_slice(name);
         self.bytes.extend_from_slice(bytes);
     }
@@ -186,7 +184,7 @@ mod tests {
         kept.put(b"left", Value::text(""));
         kept.put(b"int", Value::Int(9));
         let mut back = Record::new();
-        kept.fill(&mut back, |_| true);
+        kept.fill(&mut back, |_, _| true);
         assert_eq!((back.level, back.error), (record.level, true));
         let names: Vec<_> = back.fields().iter().map(|field| field.key.bytes()).collect();
         assert_eq!(names, [&b"text"[..], b"float", b"bool", b"number", b"new", b"int"]);

@@ -111,11 +111,17 @@ impl Requests {
 
     fn key(&self, lane: u32, record: &Record<'_>) -> Key {
         let pid = text(record, "elixir.pid").map(|pid| self.hash(pid));
-        match (text(record, "request_id"), pid) {
-            (Some(id), _) => Key { hash: self.hash((lane, 1, id)), nameless: false, pid },
-            (None, Some(of)) => Key { hash: self.hash((lane, 2, of)), nameless: false, pid },
-            (None, None) => Key { hash: self.hash((lane, 3)), nameless: true, pid },
+        let mut hasher = self.hasher.build_hasher();
+        let id = text(record, "request_id");
+        match (id, pid) {
+            (Some(id), _) => hasher.write(id),
+            (None, Some(pid)) => hasher.write_u64(pid),
+            (None, None) => {}
         }
+        // What kind of key it is stands at the end, so that no id can be taken for another kind's.
+        let kind = if id.is_some() { 0 } else { 1 + u64::from(pid.is_some()) };
+        hasher.write_u64(u64::from(lane) << 2 | kind);
+        Key { hash: hasher.finish(), nameless: id.is_none() && pid.is_none(), pid }
     }
 
     /// The requests that share a key.

@@ -13,7 +13,7 @@ use memchr::memchr_iter;
 use super::{filter, message, metadata, pattern::Pattern};
 use crate::{
     Context, Date, Format, ParseError, ansi,
-    record::{Level, Record, Scratch, Time, TimeSource, Value},
+    record::{Level, Record, Role, Scratch, Time, TimeSource, Value},
     timestamp::{self, Timestamp},
 };
 
@@ -169,6 +169,7 @@ impl<'a> Event<'a> {
     ) -> Result<(), ParseError> {
         self.set_time(context, record)?;
         record.level = self.level.or(record.level);
+        record.role = Role::Logged;
         // Before anything is taken from it, so that what is taken has no secrets either.
         let message = filter::text(self.message, context.filter_parameters, scratch);
         record.set_text("body", message);

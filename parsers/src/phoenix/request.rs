@@ -46,13 +46,14 @@ pub(super) fn started<'a>(message: &'a [u8], scratch: &'a Scratch, record: &mut 
 
 /// Whether that is the start or the end of a request, which Phoenix writes on one line.
 pub(super) fn is_one_line(message: &[u8]) -> bool {
-    match message.trim_ascii_end() {
-        sent
-        @ ([b'S', b'e', b'n', b't', b' ', ..] | [b'C', b'h', b'u', b'n', b'k', b'e', b'd', b' ', ..]) => {
-            answer(sent).is_some()
-        }
-        message => memchr(b' ', message)
-            .is_some_and(|blank| METHODS.contains(&&message[..blank]) && is_path(&message[blank + 1..])),
+    const LONGEST: usize = b"PROPFIND".len();
+    if message.starts_with(b"Sent ") || message.starts_with(b"Chunked ") {
+        return answer(message.trim_ascii_end()).is_some();
+    }
+    let word = message.iter().take(LONGEST + 1).take_while(|byte| byte.is_ascii_uppercase()).count();
+    match &message[word..] {
+        [b' ', path @ ..] => is_path(path.trim_ascii_end()) && METHODS.contains(&&message[..word]),
+        _ => false,
     }
 }
 

@@ -63,6 +63,8 @@ pub(super) struct State {
     pub(super) touched: bool,
     offset: Option<u64>,
     received: Timestamp,
+    status: Option<i64>,
+    duration_ms: Option<f64>,
     queries: u32,
     query_ms: f64,
     slowest_ms: f64,
@@ -92,6 +94,8 @@ impl State {
             touched: false,
             offset: None,
             received: Timestamp::from_ns(0),
+            status: None,
+            duration_ms: None,
             queries: 0,
             query_ms: 0.0,
             slowest_ms: 0.0,
@@ -152,25 +156,31 @@ impl Open {
         (told_ms - ms).abs() <= CLOCKS_APART_MAX_MS
     }
 
-    /// Takes the fields that one of its lines tells of the request. The same line may come twice.
+    /// Takes what one of its lines tells of the request. The same line may come twice.
     pub(super) fn merge(&mut self, record: &Record<'_>) {
         let learns = matches!(record.role, Role::Routed | Role::Answered | Role::Converted);
         for field in record.fields() {
             let name = field.key.bytes();
-            let told = match record.role {
-                Role::Routed => name.starts_with(b"phoenix."),
-                Role::Answered => matches!(name, b"http.response.status_code" | b"duration_ms"),
-                Role::Converted => name == b"exception.type" && !self.state.crashed,
-                Role::Crashed => {
-                    matches!(name, b"exception.type" | b"exception.message" | b"exception.fingerprint")
+            match (record.role, name, field.value) {
+                (Role::Answered, b"http.response.status_code", Value::Int(status)) => {
+                    self.state.status = Some(status)
                 }
-                _ => false,
-            };
-            // What the app has learnt of the request meanwhile, such as its user.
-            let learnt =
-                || name.starts_with(b"elixir.") || name.starts_with(b"trace.") || name == b"http.route";
-            if told || (learns && learnt() && !self.kept.has(name)) {
-                self.kept.put(name, field.value);
+                (Role::Answered, b"duration_ms", Value::Float(ms)) => self.state.duration_ms = Some(ms),
+                (Role::Routed, [b'p', b'h', b'o', b'e', b'n', b'i', b'x', b'.', ..], value)
+                | (
+                    Role::Crashed,
+                    b"exception.type" | b"exception.message" | b"exception.fingerprint",
+                    value,
+                ) => {
+                    self.kept.put(name, value);
+                }
+                (Role::Converted, b"exception.type", value) if !self.state.crashed => {
+                    self.kept.put(name, value)
+                }
+                (_, _, value) if learns && is_learnt(name) && !self.kept.has(name) => {
+                    self.kept.put(name, value)
+                }
+                _ => {}
             }
         }
         self.state.crashed |= record.role == Role::Crashed;
@@ -180,7 +190,7 @@ impl Open {
     pub(super) fn count(&mut self, record: &Record<'_>) {
         match record.role {
             Role::Queried => self.count_query(record),
-            Role::Alone => self.count_log(record),
+            Role::Logged => self.count_log(record),
             Role::Crashed if !is_own_crash(record) => self.count_log(record),
             _ => {}
         }
@@ -203,14 +213,6 @@ impl Open {
             for name in ["db.collection.name", "db.query.text"] {
                 self.kept.put(name.as_bytes(), Value::Text(text(record, name).unwrap_or_default()));
             }
-        }
-    }
-
-    /// The status that it was answered with.
-    fn status(&self) -> Option<i64> {
-        match self.kept.get(b"http.response.status_code") {
-            Some(Value::Int(status)) => Some(status),
-            _ => None,
         }
     }
 
@@ -240,27 +242,37 @@ impl Open {
 
     /// The line that it began with, as it was.
     pub(crate) fn fill_line<'a>(&'a self, record: &mut Record<'a>) {
-        self.kept.fill(record, |_| true);
+        self.kept.fill(record, |_, _| true);
     }
 
     /// The wide event.
     pub(crate) fn fill<'a>(&'a self, scratch: &'a Scratch, record: &mut Record<'a>) {
-        let status = self.status();
+        let State { status, duration_ms, .. } = self.state;
         // An exception that was logged and handled is no failure of the request.
         let handled = status.is_some_and(|status| status < 500);
-        let has_route = self.kept.has(b"http.route");
-        self.kept.fill(record, |name| match name {
-            b"body" => false,
-            b"name" => !has_route,
-            _ => !(handled && name.starts_with(b"exception.")),
+        let (mut method, mut path, mut name, mut route) = (&b""[..], &b""[..], &b""[..], &b""[..]);
+        self.kept.fill(record, |key, value| {
+            let Value::Text(text) = value else { return true };
+            match key {
+                b"http.request.method" => method = text,
+                b"url.path" => path = text,
+                b"http.route" => route = text,
+                b"name" => name = text,
+                b"body" => return false,
+                _ => return !(handled && key.starts_with(b"exception.")),
+            }
+            key != b"name"
         });
-        let method = text(record, "http.request.method").unwrap_or_default();
-        if let Some(route) = text(record, "http.route") {
-            record.set("name", Value::Text(scratch.concat(&[method, b" ", route])));
-        }
-        let path = text(record, "url.path").unwrap_or_default();
+        let name = if route.is_empty() { name } else { scratch.concat(&[method, b" ", route]) };
+        record.set_text("name", name);
         let body = scratch.concat(&[method, b" ", path, &status_text(status)]);
         record.set("body", Value::Text(body.trim_ascii_end()));
+        if let Some(status) = status {
+            record.set("http.response.status_code", Value::Int(status));
+        }
+        if let Some(ms) = duration_ms {
+            record.set("duration_ms", Value::Float(ms));
+        }
         if self.state.queries > 0 {
             record.set("db.query.count", Value::Int(i64::from(self.state.queries)));
             record.set("db.duration_ms", Value::Float(self.state.query_ms));
@@ -272,6 +284,11 @@ impl Open {
         }
         record.error = status.is_some_and(|status| status >= 500) || (!handled && self.state.crashed);
     }
+}
+
+/// What the app learns of a request while it runs, such as its user.
+fn is_learnt(name: &[u8]) -> bool {
+    name.starts_with(b"elixir.") || name.starts_with(b"trace.") || name == b"http.route"
 }
 
 /// ` 200`; blank where there is no status, or none of three digits.

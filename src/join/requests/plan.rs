@@ -29,10 +29,12 @@ pub(crate) enum Plan {
 impl Requests {
     /// The requests of a key that have no answer yet; of several, those of the event's process, if it is told.
     pub(super) fn unanswered(&self, key: Key) -> (Option<Slot>, usize) {
-        let mut of_process =
-            self.chain(key.hash).filter(|(_, open)| open.state.answer.is_none() && open.state.pid == key.pid);
-        if let (Some(_), Some((slot, _)), None) = (key.pid, of_process.next(), of_process.next()) {
-            return (Some(slot), 1);
+        if key.pid.is_some() {
+            let is_of_process = |open: &Open| open.state.answer.is_none() && open.state.pid == key.pid;
+            let mut of_process = self.chain(key.hash).filter(|(_, open)| is_of_process(open));
+            if let (Some((slot, _)), None) = (of_process.next(), of_process.next()) {
+                return (Some(slot), 1);
+            }
         }
         let mut all = self.chain(key.hash).filter(|(_, open)| open.state.answer.is_none());
         let first = all.next().map(|(slot, _)| slot);
@@ -57,6 +59,9 @@ impl Requests {
 
     /// What becomes of an event of that lane.
     pub(crate) fn plan(&self, lane: u32, record: &Record<'_>) -> Plan {
+        if record.role == Role::Alone || (record.role == Role::Logged && self.by_key.is_empty()) {
+            return Plan::Alone;
+        }
         let key = self.key(lane, record);
         match record.role {
             Role::Started if key.nameless => self.plan_nameless_start(lane, key),
@@ -67,7 +72,8 @@ impl Requests {
             Role::Queried => self.running(key).map_or(Plan::Alone, Plan::Absorb),
             Role::Converted => self.only(key).map_or(Plan::Alone, Plan::Absorb),
             Role::Crashed => self.plan_crash(lane, key, record),
-            Role::Alone => self.running(key).or_else(|| self.only(key)).map_or(Plan::Alone, Plan::Note),
+            Role::Alone => Plan::Alone,
+            Role::Logged => self.running(key).or_else(|| self.only(key)).map_or(Plan::Alone, Plan::Note),
         }
     }
 
