@@ -53,6 +53,8 @@ pub struct HeldAt {
     pub stream: StreamId,
     /// Where it starts there.
     pub position: u64,
+    /// Whether it is held as context, by another than the event that it is part of.
+    pub context: bool,
 }
 
 /// A line that an open join holds: when all else before `resume` is decided, it is not.
@@ -72,6 +74,21 @@ impl Held {
     pub const CONTEXT: u32 = 1;
     /// The line is the last of its event: what follows it does not go on with it.
     pub const LAST: u32 = 2;
+    /// The event that the line is part of is not decided; no business of the checkpoint's.
+    const OWNED: u32 = 4;
+
+    /// As the ledger keeps it: a line that is no mere context is owned by its event.
+    const fn entered(self) -> Self {
+        let owned = if self.is_context() { 0 } else { Self::OWNED };
+        Self { flags: self.flags | owned, ..self }
+    }
+
+    /// As the checkpoint has it: a line whose event is not decided has to be shipped, whoever else holds it.
+    const fn saved(self) -> Self {
+        let owned = self.flags & Self::OWNED != 0;
+        let flags = if owned { self.flags & Self::LAST } else { self.flags & (Self::LAST | Self::CONTEXT) };
+        Self { flags, ..self }
+    }
 
     /// Whether it was shipped as an event of its own.
     #[must_use]
@@ -193,32 +210,45 @@ impl Ledger {
         self.counts.recovered += lines;
         self.counts.open += lines;
         if let Some(stream) = self.streams.get_mut(&id) {
-            stream.held.extend(held.iter().map(|held| (held.position, *held)));
+            stream.held.extend(held.iter().map(|held| (held.position, held.entered())));
+        }
+    }
+
+    /// There is more to say of a line that is held.
+    pub fn retell(&mut self, at: HeldAt, flags: u32) {
+        let held = self.streams.get_mut(&at.stream).and_then(|stream| stream.held.get_mut(&at.position));
+        if let Some(held) = held {
+            held.flags |= flags & (Held::CONTEXT | Held::LAST);
         }
     }
 
     /// A line that was recovered has nothing to tell any more.
     pub fn release(&mut self, at: HeldAt) {
-        let lines = self.take_held(at);
+        let lines = self.let_go(at);
         self.counts.open -= lines;
         self.counts.blank += lines;
         self.forget_if_done(at.stream);
     }
 
-    /// The agent stops, and all that joins hold of a stream which can't be read again is lost.
-    pub fn lose_held(&mut self, id: StreamId) {
-        let Some(stream) = self.streams.get_mut(&id) else { return };
-        let held = std::mem::take(&mut stream.held);
-        let lines = held.values().filter(|held| !held.is_context()).count() as u64;
+    /// The agent stops, and a line that a join holds can't be read again.
+    pub fn lose(&mut self, at: HeldAt) {
+        let lines = self.let_go(at);
         self.counts.open -= lines;
         self.counts.shutdown += lines;
-        self.forget_if_done(id);
+        self.forget_if_done(at.stream);
     }
 
-    /// No longer holds a line; answers how many lines that counts for: context counts for none.
-    fn take_held(&mut self, at: HeldAt) -> u64 {
-        let held = self.streams.get_mut(&at.stream).and_then(|stream| stream.held.remove(&at.position));
-        held.map_or(0, |held| u64::from(!held.is_context()))
+    /// One of its holders lets go of a line; answers how many lines that counts for: context counts for none.
+    fn let_go(&mut self, at: HeldAt) -> u64 {
+        let Some(stream) = self.streams.get_mut(&at.stream) else { return 0 };
+        let Some(held) = stream.held.get_mut(&at.position) else { return 0 };
+        let holder = if at.context { Held::CONTEXT } else { Held::OWNED };
+        let lines = u64::from(!at.context && held.flags & Held::OWNED != 0);
+        held.flags &= !holder;
+        if held.flags & (Held::CONTEXT | Held::OWNED) == 0 {
+            stream.held.remove(&at.position);
+        }
+        lines
     }
 
     /// Says that nothing more will be read from a stream; it goes when its last span is decided.
@@ -240,7 +270,7 @@ impl Ledger {
         if let Some(stream) = self.streams.get_mut(&id) {
             sequence = stream.first + stream.spans.len() as u64;
             stream.spans.push_back(Span { end, lines_open: passed.lines });
-            stream.held.extend(held.iter().map(|held| (held.position, *held)));
+            stream.held.extend(held.iter().map(|held| (held.position, held.entered())));
         }
         self.advance(id);
         SpanId { stream: id, sequence }
@@ -252,7 +282,7 @@ impl Ledger {
         if events == 0 {
             return;
         }
-        let held: u64 = claim.held.iter().map(|at| self.take_held(*at)).sum();
+        let held: u64 = claim.held.iter().map(|at| self.let_go(*at)).sum();
         let (homes, lines) = (u64::from(events), u64::from(events) * u64::from(claim.lines) + held);
         self.counts.open -= lines;
         self.counts.joined += lines - homes;
@@ -298,7 +328,7 @@ impl Ledger {
         let stream = self.streams.get(&id)?;
         Some(Mark {
             resume: stream.resume,
-            held: stream.held.range(..stream.resume).map(|(_, held)| *held).collect(),
+            held: stream.held.range(..stream.resume).map(|(_, held)| held.saved()).collect(),
         })
     }
 
@@ -377,7 +407,7 @@ mod tests {
                 lines += u64::from(passed.lines + blank + joins);
                 let span = ledger.open_span(stream, end, passed, &now);
                 for each in events {
-                    let at = |held: Held| HeldAt { stream, position: held.position };
+                    let at = |held: Held| HeldAt { stream, position: held.position, context: false };
                     let before: Box<[HeldAt]> = std::mem::take(&mut waiting).into_iter().map(at).collect();
                     open.push((start, Claim { span, events: 1, lines: each, held: before }));
                 }
@@ -427,8 +457,9 @@ mod tests {
         let span = ledger.open_span(new, 50, Passed { lines: 2, blank: 1 }, &[held(5, Held::CONTEXT)]);
         assert_eq!(ledger.counts(), Counts { read: 3, recovered: 2, blank: 1, open: 4, ..Counts::default() });
         assert_eq!(ledger.mark(old).map(|mark| mark.held.len()), Some(3));
-        let at = |stream, position| HeldAt { stream, position };
-        let request = [at(old, 10), at(old, 20), at(new, 5)].into();
+        let at = |stream, position| HeldAt { stream, position, context: false };
+        let context = |stream, position| HeldAt { stream, position, context: true };
+        let request = [at(old, 10), context(old, 20), context(new, 5)].into();
         ledger.decide(&Claim { span, events: 1, lines: 1, held: request }, 1, Outcome::Accepted);
         let alone = Claim { span, events: 1, lines: 1, held: Box::default() };
         ledger.decide(&alone, 1, Outcome::Accepted);
@@ -437,5 +468,33 @@ mod tests {
         assert_eq!(ledger.mark(old), None, "nothing of it is held any more");
         let counts = Counts { read: 3, recovered: 2, blank: 2, accepted: 2, joined: 1, ..Counts::default() };
         assert_eq!(ledger.counts(), counts);
+    }
+
+    #[test]
+    fn a_line_can_be_an_events_and_a_requests_context_at_once() {
+        for request_first in [false, true] {
+            let mut ledger = Ledger::default();
+            let stream = ledger.open_stream(0);
+            ledger.open_span(stream, 50, Passed { lines: 0, blank: 0 }, &[held(0, 0), held(9, 0)]);
+            let at = |position, context| HeldAt { stream, position, context };
+            ledger.retell(at(9, true), Held::CONTEXT | Held::LAST);
+            let span = ledger.open_span(stream, 60, Passed { lines: 1, blank: 0 }, &[]);
+            let event = Claim { span, events: 1, lines: 0, held: [at(9, false)].into() };
+            let request = Claim { span, events: 1, lines: 1, held: [at(0, false), at(9, true)].into() };
+            let saved = |ledger: &Ledger| ledger.mark(stream).map(|mark| mark.held);
+            assert_eq!(saved(&ledger), Some(vec![held(0, 0), held(9, Held::LAST)]), "to be shipped again");
+            if request_first {
+                ledger.decide(&request, 1, Outcome::Accepted);
+                assert_eq!(saved(&ledger), Some(vec![held(9, Held::LAST)]), "the event is not decided");
+                ledger.decide(&event, 1, Outcome::Accepted);
+            } else {
+                ledger.decide(&event, 1, Outcome::Accepted);
+                let context = held(9, Held::CONTEXT | Held::LAST);
+                assert_eq!(saved(&ledger), Some(vec![held(0, 0), context]), "the request is open");
+                ledger.decide(&request, 1, Outcome::Accepted);
+            }
+            assert_eq!(saved(&ledger), Some(vec![]));
+            assert_eq!(ledger.counts(), Counts { read: 3, accepted: 2, joined: 1, ..Counts::default() });
+        }
     }
 }

@@ -15,7 +15,10 @@ pub(crate) mod lines;
 pub(crate) mod requests;
 mod table;
 
-use crate::ack::{Held, HeldAt, StreamId};
+use crate::{
+    ack::{Held, HeldAt, StreamId},
+    pass::Chunk,
+};
 
 /// How the joins of a source work.
 #[derive(Clone, Debug)]
@@ -50,6 +53,8 @@ pub(crate) struct Taken {
 impl Taken {
     /// Set while the ledger knows that the line is held; no business of the checkpoint's.
     const KNOWN: u32 = 1 << 31;
+    /// Set while there is more to say of it than the ledger knows.
+    const STALE: u32 = 1 << 30;
 
     /// A line that was read for the first time.
     pub(crate) const fn new(stream: StreamId, start: u64, end: u64) -> Self {
@@ -64,7 +69,7 @@ impl Taken {
     }
 
     pub(crate) const fn at(&self) -> HeldAt {
-        HeldAt { stream: self.stream, position: self.held.position }
+        HeldAt { stream: self.stream, position: self.held.position, context: self.is_context() }
     }
 
     pub(crate) const fn is_known(&self) -> bool {
@@ -81,17 +86,25 @@ impl Taken {
 
     /// The same line with more said about it.
     pub(crate) const fn with(self, flags: u32) -> Self {
-        Self { held: Held { flags: self.held.flags | flags, ..self.held }, ..self }
+        let more = self.held.flags | flags;
+        let stale = if self.is_known() && more != self.held.flags { Self::STALE } else { 0 };
+        Self { held: Held { flags: more | stale, ..self.held }, ..self }
     }
 
-    /// What the ledger has to be told, if it does not know yet.
-    pub(crate) const fn tell(&mut self) -> Option<Held> {
-        if self.is_known() {
-            return None;
+    /// Whether the ledger knows all of it.
+    pub(crate) const fn is_told(&self) -> bool {
+        self.held.flags & (Self::KNOWN | Self::STALE) == Self::KNOWN
+    }
+
+    /// Tells the ledger what it does not know yet.
+    pub(crate) fn tell(&mut self, chunk: &mut Chunk) {
+        let bare = Held { flags: self.held.flags & !(Self::KNOWN | Self::STALE), ..self.held };
+        if !self.is_known() {
+            chunk.held.push(bare);
+        } else if !self.is_told() {
+            chunk.retold.push((self.at(), bare.flags));
         }
-        let told = self.held;
-        self.held.flags |= Self::KNOWN;
-        Some(told)
+        self.held.flags = bare.flags | Self::KNOWN;
     }
 }
 

@@ -112,6 +112,8 @@ pub struct Chunk {
     pub passed: Passed,
     /// Lines that open joins hold now.
     pub held: Vec<Held>,
+    /// What more there is to say of lines that were held before, in [`Held`]'s flags.
+    pub retold: Vec<(HeldAt, u32)>,
     /// Lines that were held before and have nothing to tell any more.
     pub released: Vec<HeldAt>,
     /// Lines by the format that parsed them, in the order of [`Format::ALL`].
@@ -234,12 +236,13 @@ impl Pass {
         let mut chunk = Chunk::new(room_bytes);
         let taken = Taken::recovered(facts.stream, held);
         chunk.more = !self.line(line, taken, facts, moment, &mut chunk);
+        self.hold(&mut chunk);
         chunk
     }
 
     /// Tells of the lines that open joins took and still hold.
     fn hold(&mut self, chunk: &mut Chunk) {
-        let mut tell = |line: &mut Taken| chunk.held.extend(line.tell());
+        let mut tell = |line: &mut Taken| line.tell(chunk);
         self.lanes.newly_held(&mut tell);
         if let Some(requests) = &mut self.outlet.requests {
             requests.newly_held(&mut tell);
@@ -300,13 +303,14 @@ impl Pass {
         } else {
             self.reader.joins.rule.start(inner.line, &self.reader.parser, lane, hand.scratch, record)
         };
+        let lane = self.lanes.get_mut(index);
+        let start = lane.settle(start);
         if lane.pending.is_open() {
             let full = self.reader.is_full(&lane.pending, inner.line);
             if start == Start::Nothing && lane.pending.goes_on() && !full {
                 return self.append(index, inner, hand, chunk);
             }
             if start == Start::Nothing && full {
-                let lane = self.lanes.get_mut(index);
                 (lane.pending.cut, lane.overflowed) = (true, true);
             }
             if !self.complete(index, hand.moment, chunk) {
@@ -320,7 +324,7 @@ impl Pass {
                 lane.overflowed = false;
                 matches!(start, Start::Whole(_))
             }
-            Start::Nothing => !(lane.overflowed || self.reader.joins_strays()),
+            Start::Nothing | Start::Quoted(_) => !(lane.overflowed || self.reader.joins_strays()),
         };
         if whole && !inner.partial {
             return self.direct(index, opened, record, hand, chunk);

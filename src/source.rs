@@ -121,7 +121,7 @@ impl Feed {
     /// Enters what a pass made in the ledger, and hands the runs on. `start` is where the stream was before.
     async fn enter(&mut self, chunk: Chunk, start: u64, stream: StreamId, mut reservation: Reservation) {
         let end = chunk.end.max(start);
-        if end == start && chunk.runs.is_empty() && chunk.released.is_empty() {
+        if end == start && chunk.runs.is_empty() && chunk.released.is_empty() && chunk.retold.is_empty() {
             return;
         }
         let metrics = &self.metrics;
@@ -133,6 +133,7 @@ impl Feed {
         reservation.shrink_to(chunk.runs.iter().map(Encoded::cost).sum());
         let span = self.ledger.with(|ledger| {
             chunk.released.iter().for_each(|at| ledger.release(*at));
+            chunk.retold.iter().for_each(|(at, flags)| ledger.retell(*at, *flags));
             ledger.open_span(stream, end, chunk.passed, &chunk.held)
         });
         for encoded in chunk.runs {
@@ -150,7 +151,7 @@ impl Feed {
 
     /// Counts the lines left in `buffer`, and those that joins hold, as lost: the agent stops, and they can't be read
     /// again.
-    pub fn lose(&self, buffer: &mut LineBuffer, stream: StreamId) {
+    pub fn lose(&mut self, buffer: &mut LineBuffer, stream: StreamId) {
         let (mut lines, mut end) = (0, buffer.position());
         for line in buffer.lines() {
             (lines, end) = (lines + 1, line.end);
@@ -159,11 +160,12 @@ impl Feed {
         if let Some(line) = buffer.unfinished_line() {
             (lines, end) = (lines + 1, line.end);
         }
+        let held = self.pass.abandon();
         self.ledger.with(|ledger| {
+            held.into_iter().for_each(|at| ledger.lose(at));
             let span = ledger.open_span(stream, end, Passed { lines, blank: 0 }, &[]);
             let claim = Claim { span, events: lines, lines: 1, held: Box::default() };
             ledger.decide(&claim, lines, Outcome::Shutdown);
-            ledger.lose_held(stream);
         });
         buffer.reset(end);
     }

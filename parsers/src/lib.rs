@@ -159,6 +159,8 @@ pub enum Start {
     Whole(Option<Form>),
     /// An event begins with it that may have more lines.
     Open(Option<Form>),
+    /// It would begin an event, but for its form: a message quotes it, or the program was started anew with another one.
+    Quoted(Form),
     /// No event begins with it: it goes on with the one before, if that is open.
     Nothing,
 }
@@ -295,7 +297,8 @@ impl Parser {
             _ => return Start::Whole(None),
         };
         match phoenix {
-            Start::Nothing if !open || self.is_whole(line, scratch, record) => Start::Whole(form),
+            Start::Nothing | Start::Quoted(_) if !open => Start::Whole(form),
+            Start::Nothing if self.is_whole(line, scratch, record) => Start::Whole(form),
             told => told,
         }
     }

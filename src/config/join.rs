@@ -30,7 +30,7 @@ pub struct JoinTable {
     /// An indented line goes on with the one before, and what else belongs to a stack trace.
     pub indented: bool,
     /// The most lines of an event.
-    pub max_lines: Ranged<2, 100_000>,
+    pub max_lines: Ranged<2, 10_000>,
     /// The most bytes of an event's lines.
     pub max_bytes: Ranged<1_024, 16_777_216>,
     /// How long an event waits for its next line, in milliseconds.
@@ -60,8 +60,14 @@ impl TryFrom<String> for Pattern {
     fn try_from(text: String) -> Result<Self, Self::Error> {
         let built = RegexBuilder::new(&text).unicode(false).size_limit(PATTERN_BYTES_MAX).build();
         // The library draws a picture of several lines; its last one says what is wrong.
-        let why =
-            |error: regex::Error| error.to_string().lines().last().unwrap_or_default().trim().to_owned();
+        let why = |error: regex::Error| {
+            let picture = error.to_string();
+            let last = picture.lines().last().unwrap_or_default().trim();
+            last.strip_prefix("error: ").unwrap_or(last).to_owned()
+        };
+        if text.is_empty() {
+            return Err("it would begin an event with every line".to_owned());
+        }
         built.map(Self).map_err(|error| format!("no regular expression: {}", why(error)))
     }
 }
@@ -103,6 +109,9 @@ impl Source {
                 "`join = true` is for `format = \"phoenix\"` or \"auto\"; elsewhere say how: `join = { start = \"…\" }` or \
                  `join = { indented = true }`",
             ),
+            _ if self.filter_parameters.iter().any(String::is_empty) => {
+                Some("`filter_parameters` holds an empty name")
+            }
             Some(Join::By(JoinTable { start: Some(_), indented: true, .. })) => {
                 Some("`join.start` and `join.indented` exclude each other")
             }

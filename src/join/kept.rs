@@ -25,6 +25,8 @@ const FLOAT: u8 = 2;
 const BOOL: u8 = 3;
 const NUMBER: u8 = 4;
 
+/// What is taken in advance when there is no room for a field.
+const GROWTH_BYTES: usize = 256;
 /// The tag and two lengths.
 const HEAD_BYTES: usize = 7;
 /// A longer name is not kept: Honeycomb has none longer than 255 bytes.
@@ -125,7 +127,11 @@ impl Kept {
         // A line is shorter than 4 GiB, so its values are.
         let (Ok(name_len), Ok(len)) = (u16::try_from(name.len()), u32::try_from(bytes.len())) else { return };
         let ([name_0, name_1], [len_0, len_1, len_2, len_3]) = (name_len.to_le_bytes(), len.to_le_bytes());
-        self.bytes.reserve(HEAD_BYTES + name.len() + bytes.len());
+        let needed = HEAD_BYTES + name.len() + bytes.len();
+        if self.bytes.capacity() - self.bytes.len() < needed {
+            // Many are kept at once: doubling would waste as much as they take.
+            self.bytes.reserve_exact(needed + GROWTH_BYTES);
+        }
         self.bytes.extend_from_slice(&[tag, name_0, name_1, len_0, len_1, len_2, len_3]);
         self.bytes.extend_from_slice(name);
         self.bytes.extend_from_slice(bytes);

@@ -9,7 +9,7 @@ use std::{
     hash::{BuildHasher, Hasher, RandomState},
 };
 
-use hivetail_parsers::{Form, Format, ParseError, Record, Value, envelope::Envelope};
+use hivetail_parsers::{Form, Format, ParseError, Record, Start, Value, envelope::Envelope};
 
 use super::{Taken, lines::Pending};
 
@@ -24,6 +24,8 @@ pub(crate) struct Lane {
     pub(crate) prefer: Option<Format>,
     /// The form of its Logger events.
     pub(crate) form: Option<Form>,
+    /// How many lines of another form came since the last one of that.
+    pub(crate) quoted: u8,
     /// Whether its last event was ended by a limit: lines that go on with it may follow.
     pub(crate) overflowed: bool,
     /// The event that may go on.
@@ -61,7 +63,29 @@ const fn names(envelope: Envelope) -> &'static [&'static str] {
     }
 }
 
+/// A message quotes fewer lines of a log than that; more of them are a log in another form.
+const QUOTED_MAX: u8 = 3;
+
 impl Lane {
+    /// What a line is, once it is known how many like it came: a program may be started anew with another form.
+    pub(crate) const fn settle(&mut self, start: Start) -> Start {
+        match start {
+            Start::Quoted(_) if self.quoted < QUOTED_MAX => {
+                self.quoted += 1;
+                Start::Nothing
+            }
+            Start::Quoted(form) => {
+                self.quoted = 0;
+                Start::Open(Some(form))
+            }
+            Start::Whole(Some(_)) | Start::Open(Some(_)) => {
+                self.quoted = 0;
+                start
+            }
+            _ => start,
+        }
+    }
+
     /// Remembers the format that parsed an event of it.
     pub(crate) fn parsed(&mut self, parsed: Result<Format, ParseError>) {
         self.prefer = parsed.ok().filter(|format| *format != Format::Raw).or(self.prefer);

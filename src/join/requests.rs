@@ -225,7 +225,9 @@ impl Requests {
             self.merge(slot, record);
         }
         self.count(slot, record);
-        self.take(slot, taken, crate::ack::Held::CONTEXT);
+        if self.table.get(slot).is_some_and(|open| !open.is_full()) {
+            self.take(slot, taken, crate::ack::Held::CONTEXT);
+        }
     }
 
     fn count(&mut self, slot: Slot, record: &Record<'_>) {
@@ -308,7 +310,7 @@ impl Requests {
         for slot in self.touched.drain(..) {
             if let Some(open) = self.table.get_mut(slot).filter(|open| open.state.touched) {
                 open.state.touched = false;
-                open.lines.iter_mut().rev().take_while(|line| !line.is_known()).for_each(&mut held);
+                open.lines.iter_mut().rev().take_while(|line| !line.is_told()).for_each(&mut held);
             }
         }
     }

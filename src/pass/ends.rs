@@ -4,10 +4,11 @@
 
 use super::{Bench, Chunk, Moment, Pass, outlet::Marks};
 use crate::{
-    ack::Held,
+    ack::{Held, HeldAt},
     join::{
+        Taken,
         lanes::Lane,
-        requests::{Origin, Requests},
+        requests::{Origin, Requests, Shipped},
     },
 };
 
@@ -74,6 +75,23 @@ impl Pass {
         chunk
     }
 
+    /// The lines that open joins hold, which forget them: the agent stops.
+    pub fn abandon(&mut self) -> Vec<HeldAt> {
+        let mut held = Vec::new();
+        for lane in self.lanes.all() {
+            let pending = &mut self.lanes.get_mut(lane).pending;
+            held.extend(pending.lines.iter().map(Taken::at));
+            pending.clear();
+        }
+        while let Some(requests) = &mut self.outlet.requests
+            && let Some(slot) = requests.oldest()
+        {
+            held.extend(requests.get(slot).into_iter().flat_map(|open| &open.lines).map(Taken::at));
+            requests.shipped(slot, Shipped::Incomplete);
+        }
+        held
+    }
+
     /// A new lane; an old one may have to be emptied first, for which there may be no room.
     #[cold]
     pub(super) fn begin_lane(
@@ -134,7 +152,9 @@ impl Pass {
     #[inline]
     pub(super) fn evict(&mut self, moment: Moment, chunk: &mut Chunk) -> bool {
         while self.is_over() {
-            let done = match self.outlet.requests.as_ref().and_then(Requests::oldest) {
+            // What is pending may take half: then its largest is to go, not requests that take little.
+            let requests = self.outlet.requests.as_ref().filter(|_| !self.is_mostly_pending());
+            let done = match requests.and_then(Requests::oldest) {
                 Some(slot) => self.outlet.ship(slot, chunk),
                 None => self.lanes.largest().is_none_or(|lane| {
                     let entry = self.lanes.get_mut(lane);
@@ -148,6 +168,10 @@ impl Pass {
             chunk.evicted += 1;
         }
         true
+    }
+
+    const fn is_mostly_pending(&self) -> bool {
+        self.pending_bytes > self.reader.joins.bytes_max / 2
     }
 
     fn is_over(&self) -> bool {

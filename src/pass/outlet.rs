@@ -100,6 +100,12 @@ impl Outlet {
                         return false;
                     }
                 }
+                Plan::Evict(slot) => {
+                    if !self.ship(slot, chunk) {
+                        return false;
+                    }
+                    chunk.evicted += 1;
+                }
                 Plan::Split(slot) => {
                     if !self.split(slot, chunk) {
                         return false;

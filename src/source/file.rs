@@ -59,6 +59,8 @@ pub struct FileSource {
     /// By lineage.
     clocks: BTreeMap<u32, JoinClock>,
     lineages: u32,
+    /// Streams whose bytes are gone.
+    truncated: Vec<StreamId>,
 }
 
 impl FileSource {
@@ -87,6 +89,7 @@ impl FileSource {
             chunks_in_turn: 0,
             clocks: BTreeMap::new(),
             lineages: 0,
+            truncated: Vec::new(),
         }
     }
 
@@ -114,7 +117,7 @@ impl FileSource {
             }
             let join_ends = self.next_join();
             tokio::select! {
-                () = stop.cancelled() => return,
+                () = stop.cancelled() => return self.end_unreachable().await,
                 change = watch.next() => match change {
                     Change::Written(path) => self.written(&path),
                     Change::Names => self.look(&mut watch),
@@ -128,7 +131,7 @@ impl FileSource {
                     reserving = None;
                     self.read(reservation).await;
                 }
-                () = tokio::time::sleep_until(join_ends.unwrap_or_else(Instant::now)), if join_ends.is_some() => {
+                () = tokio::time::sleep_until(join_ends.unwrap_or_else(Instant::now)), if join_ends.is_some() && reserving.is_none() => {
                     self.look_for_ends();
                 }
             }
@@ -193,9 +196,10 @@ impl FileSource {
                 make_ready(&mut self.ready, followed.key.identity);
             }
         }
-        // Files from the checkpoint come first: a new one may have the name that one of them had.
+        // Files from the checkpoint come first, oldest first: another may have the name that one of them had.
         let pending: Vec<Identity> = self.register.pending().iter().map(|entry| entry.key.identity).collect();
-        look.found.sort_by_key(|found| !pending.contains(&found.identity));
+        let place = |found: &Found| pending.iter().position(|identity| *identity == found.identity);
+        look.found.sort_by_cached_key(|found| place(found).unwrap_or(pending.len()));
         for found in look.found {
             if let Some(folder) = found.path.parent() {
                 watch.add(folder);
@@ -327,6 +331,8 @@ impl FileSource {
             Ok(false) => self.chunks_in_turn = 0,
             Err(error) => {
                 self.loaded = None;
+                // Its joins wait, too: what follows may be there and can't be read.
+                self.pause_clocks();
                 if let Some(followed) = self.files.get(&identity) {
                     tracing::error!(path = %followed.path.display(), %error, "can't be read, trying again in 10 s");
                 }
@@ -392,6 +398,10 @@ impl FileSource {
     fn begin_anew(&mut self, identity: Identity) {
         let Some(followed) = self.files.get_mut(&identity) else { return };
         tracing::info!(path = %followed.path.display(), "truncated: reading it from its beginning");
+        self.feed.ledger.read(|ledger| {
+            self.truncated.push(followed.stream);
+            self.truncated.retain(|stream| ledger.holds(*stream));
+        });
         let stream = self.feed.ledger.with(|ledger| {
             ledger.close_stream(followed.stream);
             ledger.open_stream(0)

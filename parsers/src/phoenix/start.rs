@@ -27,7 +27,8 @@ pub(crate) fn start(line: &[u8], told: bool, form: Option<Form>) -> Start {
     let fits = |own: Form| form.is_none_or(|form| form == own);
     if time(bare).is_some() {
         return match timed(text) {
-            _ if !fits(dated) => Start::Nothing,
+            Ok(_) if !fits(dated) => Start::Quoted(dated),
+            Err(_) if !fits(dated) => Start::Nothing,
             Ok(event) if request::is_one_line(event.message) => Start::Whole(Some(dated)),
             Ok(_) => Start::Open(Some(dated)),
             // A metadata value may hold a line break: the level is then on the next line.
@@ -35,7 +36,8 @@ pub(crate) fn start(line: &[u8], told: bool, form: Option<Form>) -> Start {
             Err(_) => Start::Nothing,
         };
     }
-    match untimed(text).filter(|_| fits(Form::Untimed)) {
+    match untimed(text) {
+        Some(_) if !fits(Form::Untimed) => Start::Quoted(Form::Untimed),
         Some(event) if request::is_one_line(event.message) => Start::Whole(Some(Form::Untimed)),
         Some(_) if told || form == Some(Form::Untimed) => Start::Open(Some(Form::Untimed)),
         _ => Start::Nothing,
@@ -92,9 +94,9 @@ mod tests {
             ("14:03:11.482 [info] GET /x y", None, Start::Open(Some(Timed))),
             ("14:03:11.482 note=line1", None, Start::Open(Some(Timed))),
             ("14:03:11.482 is the time", None, Start::Nothing),
-            ("14:03:11.482 [info] quoted", Some(Dated), Start::Nothing),
+            ("14:03:11.482 [info] quoted", Some(Dated), Start::Quoted(Timed)),
             ("[info] hello", None, Start::Open(Some(Untimed))),
-            ("[info] quoted", Some(Timed), Start::Nothing),
+            ("[info] quoted", Some(Timed), Start::Quoted(Untimed)),
             ("    (a 0.1.0) lib/a.ex:1: A.b/1", Some(Timed), Start::Nothing),
             ("FORMATTER ERROR: bad return value", Some(Timed), Start::Whole(Some(Timed))),
             ("", Some(Timed), Start::Nothing),

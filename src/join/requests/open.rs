@@ -108,6 +108,9 @@ impl State {
 /// How far the time between two lines may be from the duration that the second one tells: each was taken by itself.
 const CLOCKS_APART_MAX_MS: f64 = 10.0;
 
+/// So many lines of a request are held.
+const LINES_MAX: usize = 4_096;
+
 /// What is kept of a request's memory for the next one: little where many are open at once.
 const SPARE_BYTES: usize = 16_384;
 const SPARE_BYTES_OF_MANY: usize = 1_024;
@@ -141,6 +144,11 @@ impl Open {
     /// The bytes that it takes.
     pub(super) const fn bytes(&self) -> usize {
         size_of::<Self>() + ENTRY_BYTES + self.kept.capacity() + self.lines.capacity() * size_of::<Taken>()
+    }
+
+    /// Whether it has so many lines that it takes no more: its claim on them has to fit beside an event.
+    pub(super) const fn is_full(&self) -> bool {
+        self.lines.len() >= LINES_MAX
     }
 
     /// When it began.

@@ -4,6 +4,9 @@ use hivetail_parsers::{Record, Role, Value};
 
 use super::{super::table::Slot, CRASH_WAIT_NS, Key, Open, Requests, Siblings, is_own_crash, text};
 
+/// More requests that share an id are not kept open: each line would have to look at all of them.
+const SIBLINGS_MAX: usize = 64;
+
 /// What becomes of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Plan {
@@ -21,6 +24,8 @@ pub(crate) enum Plan {
     Await(Slot),
     /// It is the crash that a request waits for: that is shipped, and then planned again.
     Crash(Slot),
+    /// It begins a request, but too many share its id: that is shipped as it is, and then planned again.
+    Evict(Slot),
     /// It begins a request that can't be told from another one: that is shipped as the line that it is, and then planned
     /// again.
     Split(Slot),
@@ -65,16 +70,31 @@ impl Requests {
         let key = self.key(lane, record);
         match record.role {
             Role::Started if key.nameless => self.plan_nameless_start(lane, key),
-            Role::Started => Plan::Open,
+            Role::Started => self.crowded(key).map_or(Plan::Open, Plan::Evict),
             Role::Answered => self.plan_answer(lane, key, record),
-            Role::Routed => self.running(key).map_or(Plan::Alone, Plan::Absorb),
             Role::Queried if self.query_events => self.running(key).map_or(Plan::Alone, Plan::Note),
-            Role::Queried => self.running(key).map_or(Plan::Alone, Plan::Absorb),
-            Role::Converted => self.only(key).map_or(Plan::Alone, Plan::Absorb),
+            Role::Routed | Role::Queried => self.plan_part(self.running(key)),
+            Role::Converted => self.plan_part(self.only(key)),
             Role::Crashed => self.plan_crash(lane, key, record),
             Role::Alone => Plan::Alone,
             Role::Logged => self.running(key).or_else(|| self.only(key)).map_or(Plan::Alone, Plan::Note),
         }
+    }
+
+    /// A line that becomes part of a request; one that has too many already only counts it.
+    fn plan_part(&self, slot: Option<Slot>) -> Plan {
+        let is_full = |slot: &Slot| self.table.get(*slot).is_some_and(Open::is_full);
+        match slot {
+            None => Plan::Alone,
+            Some(slot) if is_full(&slot) => Plan::Note(slot),
+            Some(slot) => Plan::Absorb(slot),
+        }
+    }
+
+    /// The oldest of the requests that share a key, when there are too many of them.
+    fn crowded(&self, key: Key) -> Option<Slot> {
+        self.chain(key.hash).nth(SIBLINGS_MAX - 1)?;
+        self.chain(key.hash).next().map(|(slot, _)| slot)
     }
 
     fn plan_nameless_start(&self, lane: u32, key: Key) -> Plan {

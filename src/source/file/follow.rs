@@ -6,7 +6,7 @@ use std::{
     collections::VecDeque,
     fs::{self, File},
     io,
-    os::unix::fs::FileExt,
+    os::unix::fs::{FileExt, MetadataExt},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -197,6 +197,12 @@ impl Followed {
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.at_end && self.file.metadata().is_ok_and(|metadata| metadata.len() <= self.position)
+    }
+
+    /// Whether no name leads to it any more.
+    #[must_use]
+    pub fn is_deleted(&self) -> bool {
+        self.file.metadata().is_ok_and(|metadata| metadata.nlink() == 0)
     }
 
     /// Compares the size with what was read.

@@ -29,6 +29,17 @@ impl FileSource {
         }
     }
 
+    /// Ends all joins if some of what they hold could not be read again by the next start.
+    pub(super) async fn end_unreachable(&mut self) {
+        let deleted =
+            self.files.values().filter(|followed| followed.is_deleted()).map(|followed| followed.stream);
+        let gone: Vec<_> = deleted.chain(self.truncated.iter().copied()).collect();
+        if self.feed.ledger.read(|ledger| gone.iter().any(|stream| ledger.holds(*stream))) {
+            let flow = self.feed.flow.clone();
+            self.end_joins(&flow, &CancellationToken::new()).await;
+        }
+    }
+
     /// Joins wait while nothing is read: their time stands still.
     pub(super) fn pause_clocks(&mut self) {
         let now = Instant::now().into_std();
@@ -79,7 +90,7 @@ impl FileSource {
                 path = %followed.path.display(), position = held.position,
                 "a line that was held for what follows it is no longer there: it is lost"
             );
-            let at = HeldAt { stream: followed.stream, position: held.position };
+            let at = HeldAt { stream: followed.stream, position: held.position, context: held.is_context() };
             feed.ledger.with(|ledger| ledger.release(at));
             return Ok(true);
         };
