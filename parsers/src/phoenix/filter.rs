@@ -1,20 +1,20 @@
 //! Secrets in text, in the places where Phoenix does not filter them: crash reports, arguments, parameters of jobs.
 //!
 //! Takes a text, gives it with `[FILTERED]` for each value whose name contains one of Phoenix' words or of the
-//! source's own (`filter_parameters`): of queries, `token=x`, of Elixir's maps and keywords, `"token" => "x"` and
-//! `token: "x"`, and of JSON, `"token":"x"`, also within quoted text, where quotes are escaped. Containers go whole;
-//! a value without an end goes up to the end of its line.
+//! source's own (`filter_parameters`): of queries, `token=x`, of Elixir's maps, keywords and tuples, `"token" => "x"`,
+//! `token: "x"` and `{"token", "x"}`, and of JSON, `"token":"x"`, also within quoted text, where quotes are escaped.
+//! Containers go whole; a value without an end goes up to the end of its line.
 //!
-//! Invariant: a text without `=` and `:` costs one look, one without secrets is given as it is, and the work is
+//! Invariant: a text without `=`, `:` and `{` costs two looks, one without secrets is given as it is, and the work is
 //! bounded by the text's length: once a value had no end in all of the text, others have to end in their line.
 
 mod key;
 mod value;
 
-use memchr::{memchr, memchr2, memmem};
+use memchr::{memchr, memchr3, memmem};
 
 pub(crate) use key::is_secret;
-use key::{of_keyword, of_map, parameter};
+use key::{Key, of_keyword, of_map, parameter};
 use value::{Quotes, is_literal, opens_container, without_quotes};
 
 use super::inspected::{Terms, backslashes};
@@ -23,11 +23,16 @@ use crate::record::Scratch;
 /// What Phoenix prints for a secret.
 pub(crate) const FILTERED: &[u8] = b"[FILTERED]";
 
+/// How much of an encoded name is decoded at once.
+const DECODED: usize = 128;
+
 /// The text without its secrets.
 pub(crate) fn text<'a>(text: &'a [u8], parameters: &[String], scratch: &'a Scratch) -> &'a [u8] {
     let secrets = Secrets {
         text,
         parameters,
+        // Commas are common in prose, and a tuple needs its bracket.
+        comma: if memchr(b'{', text).is_some() { b',' } else { b':' },
         at: 0,
         quotes: Quotes::default(),
         line_end: 0,
@@ -62,6 +67,8 @@ impl Secret {
 struct Secrets<'t, 'p> {
     text: &'t [u8],
     parameters: &'p [String],
+    /// What to look for beside `=` and `:`.
+    comma: u8,
     at: usize,
     quotes: Quotes,
     line_end: usize,
@@ -76,7 +83,7 @@ impl Iterator for Secrets<'_, '_> {
 
     fn next(&mut self) -> Option<Secret> {
         loop {
-            let sign = self.at + memchr2(b'=', b':', self.text.get(self.at..)?)?;
+            let sign = self.at + memchr3(b'=', b':', self.comma, self.text.get(self.at..)?)?;
             self.at = sign + 1;
             if let Some(secret) = self.under(sign) {
                 self.at = secret.end;
@@ -100,8 +107,12 @@ impl Secrets<'_, '_> {
                 self.term(sign + 2 + blanks(value), key.escapes)
             }
             (b'=', _) => {
-                parameter(before).filter(|name| is_secret(name, parameters))?;
+                parameter(before).filter(|name| is_secret_parameter(name, parameters))?;
                 self.assigned(sign + 1)
+            }
+            (b',', _) => {
+                let key = of_tuple(before).filter(|key| is_secret(key.name, parameters))?;
+                self.term(sign + 1 + blanks(after), key.escapes)
             }
             _ => {
                 let key = of_keyword(before).filter(|key| is_secret(key.name, parameters))?;
@@ -189,6 +200,65 @@ impl Secrets<'_, '_> {
     }
 }
 
+/// `"password"`, `:password` or `:"pass-word"`, as tuples have it between `{` and `,`.
+fn of_tuple(before: &[u8]) -> Option<Key<'_>> {
+    // Blanks or a bracket before the comma: no key, and no reason to look back.
+    before
+        .last()
+        .filter(|byte| byte.is_ascii_alphanumeric() || b"\"_?!@".contains(byte) || !byte.is_ascii())?;
+    let key = of_map(before)?;
+    let to = |len: usize| before.len().checked_sub(len).and_then(|end| before.get(..end));
+    let opening = if key.is_quoted {
+        let escapes = key.escapes?;
+        let escaped = to(key.name.len() + escapes + 2)?;
+        // Otherwise the name begins at a quote within it, or the text before it ends there.
+        let text = to(key.name.len() + 2 * escapes + 2).filter(|_| backslashes(escaped) == escapes)?;
+        text.strip_suffix(b":").unwrap_or(text)
+    } else {
+        to(key.name.len() + 1)?
+    };
+    opening.ends_with(b"{").then_some(key)
+}
+
+/// Whether a query's name is a secret's, also with letters of it written as `%77`.
+fn is_secret_parameter(name: &[u8], parameters: &[String]) -> bool {
+    if is_secret(name, parameters) {
+        return true;
+    }
+    if memchr(b'%', name).is_none() {
+        return false;
+    }
+    let mut rest = name;
+    let mut bytes = std::iter::from_fn(|| {
+        let (first, after) = rest.split_first()?;
+        let encoded = if *first == b'%' { hex(after) } else { None };
+        let (byte, after) = encoded.unwrap_or((*first, after));
+        rest = after;
+        Some(byte)
+    });
+    let (mut decoded, mut kept) = ([0; DECODED], 0);
+    loop {
+        let filled = decoded.iter_mut().skip(kept).zip(&mut bytes).map(|(slot, byte)| *slot = byte).count();
+        let len = kept + filled;
+        if is_secret(decoded.get(..len).unwrap_or_default(), parameters) {
+            return true;
+        }
+        if len < DECODED {
+            return false;
+        }
+        // A word may stand across the end of what was decoded.
+        kept = DECODED / 2;
+        decoded.copy_within(DECODED - kept.., 0);
+    }
+}
+
+/// The byte that two hexadecimal digits stand for, and what comes after them.
+fn hex(text: &[u8]) -> Option<(u8, &[u8])> {
+    let (digits, after) = text.split_first_chunk::<2>()?;
+    let [high, low] = digits.map(|digit| char::from(digit).to_digit(16));
+    Some((u8::try_from(high? * 16 + low?).ok()?, after))
+}
+
 fn plain(start: usize, end: usize) -> Option<Secret> {
     (end > start).then_some(Secret { start, end, escapes: None })
 }
@@ -230,6 +300,8 @@ mod tests {
             ("CARD_number=1", "CARD_number=[FILTERED]"),
             (r#"tokens=["a", "b"] c"#, "tokens=[FILTERED] c"),
             ("token=a=b c", "token=[FILTERED] c"),
+            ("/?pass%77ord=S&%74%6f%6B%65%6e=S", "/?pass%77ord=[FILTERED]&%74%6f%6B%65%6e=[FILTERED]"),
+            ("/?user%5b%50assword%5d=S%zz&%=1", "/?user%5b%50assword%5d=[FILTERED]&%=1"),
             (
                 "GET /\nRequest: GET /?password=it's,(a)&b=c\nd",
                 "GET /\nRequest: GET /?password=[FILTERED]&b=c\nd",
@@ -262,6 +334,37 @@ mod tests {
             (r#"{"args":{"token":"x","b":1}}"#, r#"{"args":{"token":"[FILTERED]","b":1}}"#),
             (r#"{"tokens": [1, {"a": "]"}] , "b":1}"#, r#"{"tokens": "[FILTERED]" , "b":1}"#),
             (r#"{"secret":-1.5e3}"#, r#"{"secret":"[FILTERED]"}"#),
+        ] {
+            check(line, expected);
+        }
+    }
+
+    #[test]
+    fn encoded_names_of_any_length() {
+        for len in 0..300 {
+            let name = format!("{}%70assword{}", "%61".repeat(len), "b".repeat(300 - len));
+            check(&format!("/?{name}=S&a=1"), &format!("/?{name}=[FILTERED]&a=1"));
+        }
+    }
+
+    #[test]
+    fn tuples() {
+        for (line, expected) in [
+            (r#"{"password", "S"}"#, r#"{"password", "[FILTERED]"}"#),
+            (r#"{:token, "S"}"#, r#"{:token, "[FILTERED]"}"#),
+            (r#"{"x-csrf-token", "S"}"#, r#"{"x-csrf-token", "[FILTERED]"}"#),
+            (r#"{:"x-csrf-token","S"}"#, r#"{:"x-csrf-token","[FILTERED]"}"#),
+            (
+                r#"[{"password", "S"}, {"a", 1}, {:token, ["S", {:a, 1}]}]"#,
+                r#"[{"password", "[FILTERED]"}, {"a", 1}, {:token, "[FILTERED]"}]"#,
+            ),
+            (r#"{:token, "S", "c", 3}"#, r#"{:token, "[FILTERED]", "c", 3}"#),
+            ("{:token?,\n  %A{b: 1},\n  2}", "{:token?,\n  \"[FILTERED]\",\n  2}"),
+            (r#"{:ok, {:card, 5}}"#, r#"{:ok, {:card, "[FILTERED]"}}"#),
+            (r#"{"a":"{\"token\", \"S\"}"}"#, r#"{"a":"{\"token\", \"[FILTERED]\"}"}"#),
+            (r#""{:\"a-token\", \"S\\\"\"}, 1""#, r#""{:\"a-token\", \"[FILTERED]\"}, 1""#),
+            (r#""{:token, 5}""#, r#""{:token, \"[FILTERED]\"}""#),
+            ("{:token, [1\n{:card, 1}", "{:token, \"[FILTERED]\"\n{:card, \"[FILTERED]\"}"),
         ] {
             check(line, expected);
         }
@@ -301,6 +404,11 @@ mod tests {
             "App.Token: 5, :token: 5, 9token: 5, a.token: 5",
             "\"token\": can't be blank",
             "a == b => c :: d",
+            r#"{:ok, "token"} {"a", 1} {"a", "token", 1} {:token} {:token, } {:a, :token, 1}"#,
+            r#"{} token, "x" :token, "x" "token", "x" f("token", 1) ["token", "x"] {token, "x"}"#,
+            r#"{"token", "[FILTERED]"} {:token, "[FILTERED]"} {\\"token\", 1} {\"token", 1}"#,
+            "one, two, three",
+            "/?pass%7ord=a&pass%2577ord=b&%zz%=c&%5B=d&%7",
         ] {
             let scratch = Scratch::new();
             let same = text(line.as_bytes(), &[], &scratch);
@@ -340,6 +448,18 @@ mod tests {
             "%{token: %",
             "token: \\\"",
             "token:     ",
+            "{\"token\",",
+            "{:token, ",
+            "{:token, [\n",
+            "{\\\"token\\\", \\\"",
+            "{\"token\", \\\"",
+            "\",",
+            "{,",
+            "token,",
+            "{:token",
+            "%74",
+            "%74=",
+            "%74oke%",
         ] {
             let hostile = part.repeat(100_000);
             let scratch = Scratch::new();
@@ -354,7 +474,7 @@ mod tests {
             parts in prop::collection::vec(
                 prop::sample::select(vec![
                     "token", "a", "=", ":", " ", "=>", "\"", "\\", "\\\"", "[", "]", "{", "}", "%", "<", ">", ",", "'", "~s", "\n", "1",
-                    "[FILTERED]", "&", "nil", "#A", "\nRequest: ",
+                    "[FILTERED]", "&", "nil", "#A", "\nRequest: ", "{\"token\",", "{:", "%74", "{\\\"token\\\", ",
                 ]),
                 0..40,
             ),
