@@ -45,6 +45,8 @@ fn each_error_says_where_and_what_is_allowed() {
         "[[source]]\ntype = \"file\"\npaths = [\"/a\"]\njoin = { start = \"a\", indented = true }\n",
         "[[source]]\ntype = \"file\"\npaths = [\"/a\"]\njoin = { indent = true }\n",
         "[[source]]\ntype = \"file\"\npaths = [\"/a\"]\nrequest_window_s = 0\n",
+        "[[source]]\ntype = \"file\"\npaths = [\"/a\"]\njoin = { start = \"\" }\n",
+        "[[source]]\ntype = \"file\"\npaths = [\"/a\"]\nfilter_parameters = [\"\"]\n",
         "[[source]]\ntype = \"file\"\npaths = [\"/a\"]\nfields = { \"duration_ms\" = \"y\" }\n",
         "[[source]]\ntype = \"file\"\npaths = [\"/a\"]\nservice = 7\n",
         "[[source]]\ntype = \"file\"\npaths = [\"/a\"]\nlog_format = \"$uri\"\n",

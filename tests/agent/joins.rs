@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use hive::Event;
+use hive::{Event, Fault};
 use serde_json::Value;
 
 use crate::support::{Stage, hivetail, soon, spawn_run, text};
@@ -223,5 +223,110 @@ fn the_end_of_a_pipe_ends_its_joins() {
     drop(stdin);
     assert!(child.wait().unwrap().success());
     assert_eq!(stage.hive.events().len(), 2);
+    assert_eq!(text(&requests(&stage, "/podcast/1")[0], "meta.incomplete"), "true");
+}
+
+/// A line that its own event and an open request hold at once was counted twice when the request was decided first.
+#[tokio::test]
+async fn an_event_that_waited_for_its_lines_is_its_own_and_its_requests() {
+    let slow = (0..40).map(|n| Fault::Delay { delay_ms: if n % 2 == 0 { 300 } else { 0 } });
+    let stage = Stage::with_faults(slow).await;
+    let toml = stage.toml("a.log", PHOENIX, "[batch]\nmax_age_ms = 10");
+    let toml = toml.replace("[honeycomb]", "[honeycomb]\ndataset = \"{http.request.method}\"");
+    let agent = stage.start(&toml, false);
+    let mut expected = 0;
+    for id in ["1", "2", "3"] {
+        for line in [begun(id), logged(id, "one"), "two\n".to_owned(), answered(id)] {
+            stage.append("a.log", line);
+            tokio::time::sleep(Duration::from_millis(60)).await;
+        }
+        expected += 2;
+        soon("both", stage.hive.wait_for_events(expected)).await;
+    }
+    let counts = agent.stopped().await;
+    assert_eq!((counts.accepted, counts.joined, counts.open), (6, 6, 0), "{counts:?}");
+    assert!(requests(&stage, "/podcast/1").iter().all(|event| text(event, "log.count") == "1"));
+}
+
+/// Context of a line that had waited for its event's end was not in the checkpoint.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_logged_before_a_kill_counts_after_it() {
+    let stage = Stage::new().await;
+    let config = stage.config_file(&stage.toml("a.log", PHOENIX, ""));
+    stage.append("a.log", begun("1"));
+    let mut child = spawn_run(&config);
+    checkpoint(&stage.path("state"), |entries| entries.iter().any(|entry| entry["held"][0].is_array())).await;
+    stage.append("a.log", logged("1", "half way"));
+    soon("the log line", stage.hive.wait_for_events(1)).await;
+    checkpoint(&stage.path("state"), |entries| entries.iter().any(|entry| entry["held"][1][2] == 3)).await;
+    child.kill().unwrap();
+    child.wait().unwrap();
+    stage.append("a.log", answered("1"));
+    stage.ship_once(&stage.toml("a.log", PHOENIX, "")).await;
+    assert_eq!(stage.hive.events().len(), 2, "the log line was not shipped twice");
+    assert_eq!(text(&requests(&stage, "/podcast/1")[0], "log.count"), "1");
+}
+
+/// The first event's form was believed for ever.
+#[tokio::test]
+async fn a_log_that_goes_on_in_another_form_is_read_on() {
+    let stage = Stage::new().await;
+    let pairs: String = (0..100).map(|n| begun(&n.to_string()) + &answered(&n.to_string())).collect();
+    stage.append("a.log", "2026-11-21 11:00:00.000 [info] Running App\n".to_owned() + &pairs);
+    stage.ship_once(&stage.toml("a.log", PHOENIX, "")).await;
+    let whole = stage.hive.events().iter().filter(|event| !text(event, "duration_ms").is_empty()).count();
+    assert!(whole >= 98, "{whole}");
+}
+
+/// A claim on more lines than fit beside an event could never be shipped.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_logs_without_end_is_shipped() {
+    let stage = Stage::new().await;
+    let mut log = begun("1");
+    (0..150_000).for_each(|_| log.push_str(&logged("1", "again")));
+    stage.append("a.log", log + &answered("1") + &begun("2") + &answered("2"));
+    let memory = "[limits]\nmemory_bytes = 67_108_864";
+    let counts = stage.ship_once(&stage.toml("a.log", PHOENIX, memory)).await;
+    assert_eq!((counts.accepted, counts.joined, counts.open), (150_002, 2, 0), "{counts:?}");
+    assert_eq!(text(&requests(&stage, "/podcast/1")[0], "log.count"), "150000");
+}
+
+/// A rotated file that the pattern still matches came after its successor.
+#[tokio::test(flavor = "multi_thread")]
+async fn files_from_the_checkpoint_are_followed_in_their_order() {
+    let stage = Stage::new().await;
+    let toml = stage.toml("a.log*", PHOENIX, "");
+    let config = stage.config_file(&toml);
+    stage.append("a.log", begun("1"));
+    let mut child = spawn_run(&config);
+    checkpoint(&stage.path("state"), |entries| entries.iter().any(|entry| entry["held"][0].is_array())).await;
+    fs::rename(stage.path("a.log"), stage.path("a.log.1")).unwrap();
+    stage.append("a.log", begun("2") + &answered("2"));
+    soon("the neighbour", stage.hive.wait_for_events(1)).await;
+    checkpoint(&stage.path("state"), |entries| {
+        entries.iter().filter(|entry| entry["path"].is_string()).count() == 2
+    })
+    .await;
+    child.kill().unwrap();
+    child.wait().unwrap();
+    stage.append("a.log", answered("1"));
+    stage.ship_once(&toml).await;
+    let found = requests(&stage, "/podcast/1");
+    assert_eq!((found.len(), text(&found[0], "http.response.status_code").as_str()), (1, "200"));
+}
+
+/// What a truncated file held could not be read again by the next start.
+#[tokio::test]
+async fn an_open_request_of_a_truncated_file_is_shipped_when_the_agent_stops() {
+    let stage = Stage::new().await;
+    let agent = stage.start(&stage.toml("a.log", PHOENIX, ""), false);
+    stage.append("a.log", begun("1"));
+    checkpoint(&stage.path("state"), |entries| entries.iter().any(|entry| entry["held"][0].is_array())).await;
+    fs::write(stage.path("a.log"), "").unwrap();
+    checkpoint(&stage.path("state"), |entries| entries.iter().any(|entry| entry["generation"] == 1)).await;
+    stage.append("a.log", begun("2") + &answered("2"));
+    soon("the new request", stage.hive.wait_for_events(1)).await;
+    let counts = agent.stopped().await;
+    assert_eq!((counts.open, counts.accepted), (0, 2), "{counts:?}");
     assert_eq!(text(&requests(&stage, "/podcast/1")[0], "meta.incomplete"), "true");
 }

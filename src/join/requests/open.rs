@@ -171,7 +171,7 @@ impl Open {
             let name = field.key.bytes();
             match (record.role, name, field.value) {
                 (Role::Answered, b"http.response.status_code", Value::Int(status)) => {
-                    self.state.status = Some(status)
+                    self.state.status = Some(status);
                 }
                 (Role::Answered, b"duration_ms", Value::Float(ms)) => self.state.duration_ms = Some(ms),
                 (Role::Routed, [b'p', b'h', b'o', b'e', b'n', b'i', b'x', b'.', ..], value)
@@ -183,10 +183,10 @@ impl Open {
                     self.kept.put(name, value);
                 }
                 (Role::Converted, b"exception.type", value) if !self.state.crashed => {
-                    self.kept.put(name, value)
+                    self.kept.put(name, value);
                 }
                 (_, _, value) if learns && is_learnt(name) && !self.kept.has(name) => {
-                    self.kept.put(name, value)
+                    self.kept.put(name, value);
                 }
                 _ => {}
             }
