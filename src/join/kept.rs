@@ -26,7 +26,9 @@ const BOOL: u8 = 3;
 const NUMBER: u8 = 4;
 
 /// What is taken in advance when there is no room for a field.
-const GROWTH_BYTES: usize = 256;
+const GROWTH_BYTES: usize = 64;
+/// A number or less.
+const NUMBER_BYTES: usize = 8;
 /// The tag and two lengths.
 const HEAD_BYTES: usize = 7;
 /// A longer name is not kept: Honeycomb has none longer than 255 bytes.
@@ -46,6 +48,16 @@ impl Kept {
         self.bytes.clear();
         (self.time, self.error) = (record.time, record.error);
         self.severity = record.level.map(|level| level.severity);
+        let field_bytes = record.fields().iter().map(|field| {
+            let value = if let Value::Text(text) | Value::Number(text) = field.value {
+                text.len()
+            } else {
+                NUMBER_BYTES
+            };
+            HEAD_BYTES + field.key.bytes().len() + value
+        });
+        let level_bytes = record.level.map_or(0, |level| HEAD_BYTES + level.text.len());
+        self.bytes.reserve_exact(field_bytes.sum::<usize>() + level_bytes);
         if let Some(level) = record.level {
             self.append(LEVEL, Value::Text(level.text));
         }

@@ -196,7 +196,7 @@ impl Requests {
     fn take(&mut self, slot: Slot, taken: &[Taken], flags: u32) {
         let Some(open) = self.table.get_mut(slot) else { return };
         let before = open.bytes();
-        open.lines.extend(taken.iter().map(|line| line.with(flags)));
+        open.hold(taken, flags);
         self.bytes = self.bytes + open.bytes() - before;
         if !open.state.touched {
             open.state.touched = true;

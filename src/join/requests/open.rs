@@ -146,6 +146,14 @@ impl Open {
         size_of::<Self>() + ENTRY_BYTES + self.kept.capacity() + self.lines.capacity() * size_of::<Taken>()
     }
 
+    /// Adds lines to those that it is made of. Most requests have one or two: no room is taken for more in advance.
+    pub(super) fn hold(&mut self, taken: &[Taken], flags: u32) {
+        if self.lines.capacity() - self.lines.len() < taken.len() {
+            self.lines.reserve_exact(taken.len() + self.lines.len() / 2);
+        }
+        self.lines.extend(taken.iter().map(|line| line.with(flags)));
+    }
+
     /// Whether it has so many lines that it takes no more: its claim on them has to fit beside an event.
     pub(super) const fn is_full(&self) -> bool {
         self.lines.len() >= LINES_MAX
@@ -307,4 +315,32 @@ fn status_text(status: Option<i64>) -> [u8; 4] {
     };
     let digit = |of: u16| b"0123456789"[usize::from(of % 10)];
     [b' ', digit(status / 100), digit(status / 10), digit(status)]
+}
+
+#[cfg(test)]
+mod tests {
+    use hivetail_parsers::{Context, Format, Parser};
+
+    use super::*;
+
+    #[test]
+    fn an_open_request_takes_little_more_than_its_text() {
+        const BYTES_MAX: usize = 512;
+        let line = b"14:03:11.482 request_id=F1ssWNn62XasBTYAAAEj [info] GET /podcast/600/comments";
+        let (scratch, mut record) = (Scratch::new(), Record::new());
+        let parsed = Parser::new(Format::Phoenix).parse(line, &Context::default(), &scratch, &mut record);
+        assert_eq!(parsed, Ok(Format::Phoenix));
+        let constants = Arc::default();
+        let received = Timestamp::from_ns(0);
+        let origin = Origin { constants: &constants, offset: Some(0), received, lineage: 0, elapsed_ms: 0 };
+        let mut open = Open::default();
+        open.begin(0, &record, &origin);
+        open.hold(&[Taken::new(crate::ack::StreamId::default(), 0, line.len() as u64)], 0);
+        let values = record.fields().iter().map(|field| match field.value {
+            Value::Text(text) => text.len(),
+            _ => size_of::<i64>(),
+        });
+        let text: usize = values.sum();
+        assert!(open.bytes() - text <= BYTES_MAX, "{} beside {text} of text", open.bytes() - text);
+    }
 }
