@@ -70,6 +70,7 @@ fn pure_modules_stay_pure() {
         "src/frame/objects.rs",
         "src/frame/octets.rs",
         "src/pass.rs",
+        "src/join.rs",
         "src/encode.rs",
         "src/encode/text.rs",
         "src/dataset.rs",
@@ -91,7 +92,8 @@ fn pure_modules_stay_pure() {
     let mut checked = 0;
     for (path, text) in &files {
         let parsers = path.starts_with("parsers");
-        if !parsers && !pure.iter().any(|name| path == Path::new(name)) {
+        let of_pass = path.starts_with("src/pass") || path.starts_with("src/join");
+        if !parsers && !of_pass && !pure.iter().any(|name| path == Path::new(name)) {
             continue;
         }
         checked += 1;
