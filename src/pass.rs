@@ -92,6 +92,16 @@ pub struct Encoded {
 }
 
 impl Encoded {
+    /// The events, each without its comma.
+    pub fn texts(&self) -> impl Iterator<Item = &[u8]> {
+        let mut start = 0;
+        self.ends.iter().map(move |end| {
+            let text = &self.events[start..*end as usize - 1];
+            start = *end as usize;
+            text
+        })
+    }
+
     /// The flow bytes that it takes.
     #[must_use]
     pub fn cost(&self) -> usize {

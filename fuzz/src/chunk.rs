@@ -10,7 +10,7 @@ use hivetail::{
     dataset::Template,
     encode::Constants,
     frame::LineBuffer,
-    pass::{Chunk, Moment, Pass, StreamFacts},
+    pass::{Chunk, Encoded, Moment, Pass, StreamFacts},
     spare::Spares,
 };
 use hivetail_parsers::{Format, Timestamp, envelope::Envelope};
@@ -63,12 +63,8 @@ fn events(envelope: Envelope, format: Format, pieces: &[&[u8]]) -> Vec<u8> {
 }
 
 fn take(chunk: &Chunk, out: &mut Vec<u8>) {
-    for run in &chunk.runs {
-        let mut start = 0;
-        for end in &run.ends {
-            out.extend_from_slice(&run.events[start..*end as usize - 1]);
-            out.push(b'\n');
-            start = *end as usize;
-        }
+    for text in chunk.runs.iter().flat_map(Encoded::texts) {
+        out.extend_from_slice(text);
+        out.push(b'\n');
     }
 }

@@ -230,9 +230,7 @@ impl<W: Write> Printer<W> {
     fn print(&mut self, chunk: &Chunk) -> io::Result<()> {
         self.summary.add(chunk);
         for run in &chunk.runs {
-            let mut start = 0;
-            for end in &run.ends {
-                let event = &run.events[start..*end as usize - 1];
+            for event in run.texts() {
                 match self.layout {
                     Layout::Wire => {
                         self.out.write_all(event)?;
@@ -243,7 +241,6 @@ impl<W: Write> Printer<W> {
                 if chunk.unparsed > 0 && self.summary.first_unparsed.len() < SHOWN_MAX {
                     self.summary.keep_unparsed(event)?;
                 }
-                start = *end as usize;
             }
         }
         self.out.flush()

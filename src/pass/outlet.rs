@@ -53,6 +53,9 @@ impl Outlet {
         let is_context = lines.first().is_some_and(Taken::is_context);
         loop {
             let Some(requests) = &mut self.requests else {
+                if is_context {
+                    return forget(lines, chunk);
+                }
                 return self.alone(record, origin, marks, lines, chunk);
             };
             if let Some(slot) = requests.ruled_out(lane, record) {

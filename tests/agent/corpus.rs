@@ -14,7 +14,7 @@ use hivetail::{
     dataset::Template,
     encode::Constants,
     frame::LineBuffer,
-    pass::{Chunk, Moment, Pass, StreamFacts},
+    pass::{Chunk, Encoded, Moment, Pass, StreamFacts},
     spare::Spares,
 };
 use hivetail_parsers::{Format, envelope::Envelope, names, timestamp};
@@ -63,13 +63,9 @@ fn events(format: &str, log: &[u8]) -> String {
 }
 
 fn take(chunk: &Chunk, out: &mut Vec<u8>) {
-    for run in &chunk.runs {
-        let mut start = 0;
-        for end in &run.ends {
-            out.extend_from_slice(&run.events[start..*end as usize - 1]);
-            out.push(b'\n');
-            start = *end as usize;
-        }
+    for text in chunk.runs.iter().flat_map(Encoded::texts) {
+        out.extend_from_slice(text);
+        out.push(b'\n');
     }
 }
 

@@ -137,11 +137,7 @@ impl Run {
     fn enter(&mut self, chunk: Chunk, stream: StreamId, position: u64) {
         let span = self.ledger.open_span(stream, chunk.end.max(position), chunk.passed, &chunk.held);
         for run in chunk.runs {
-            let mut start = 0;
-            for end in run.ends {
-                self.events.push(serde_json::from_slice(&run.events[start..end as usize - 1]).unwrap());
-                start = end as usize;
-            }
+            self.events.extend(run.texts().map(|text| serde_json::from_slice::<Value>(text).unwrap()));
             for claim in run.claims {
                 let claim = Claim { span, ..claim };
                 self.ledger.decide(&claim, claim.events, Outcome::Accepted);
