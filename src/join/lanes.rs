@@ -26,6 +26,8 @@ pub(crate) struct Lane {
     pub(crate) form: Option<Form>,
     /// How many lines of another form came since the last one of that.
     pub(crate) quoted: u8,
+    /// How many events were in it, as far as that matters.
+    in_form: u8,
     /// Whether its last event was ended by a limit: lines that go on with it may follow.
     pub(crate) overflowed: bool,
     /// The event that may go on.
@@ -63,6 +65,8 @@ const fn names(envelope: Envelope) -> &'static [&'static str] {
     }
 }
 
+/// The form of a lane is that of its events from so many on: the first ones may be of a program that only starts another.
+const IN_FORM_MIN: u8 = 2;
 /// A message quotes fewer lines of a log than that; more of them are a log in another form.
 const QUOTED_MAX: u8 = 3;
 
@@ -70,20 +74,25 @@ impl Lane {
     /// What a line is, once it is known how many like it came: a program may be started anew with another form.
     pub(crate) const fn settle(&mut self, start: Start) -> Start {
         match start {
-            Start::Quoted(_) if self.quoted < QUOTED_MAX => {
+            Start::Quoted(_) if self.in_form >= IN_FORM_MIN && self.quoted < QUOTED_MAX => {
                 self.quoted += 1;
                 Start::Nothing
             }
             Start::Quoted(form) => {
-                self.quoted = 0;
+                (self.quoted, self.in_form) = (0, 1);
                 Start::Open(Some(form))
             }
             Start::Whole(Some(_)) | Start::Open(Some(_)) => {
-                self.quoted = 0;
+                (self.quoted, self.in_form) = (0, self.in_form.saturating_add(1));
                 start
             }
             _ => start,
         }
+    }
+
+    /// After a silence anything may follow.
+    pub(crate) const fn forget_form(&mut self) {
+        (self.form, self.quoted, self.in_form, self.overflowed) = (None, 0, 0, false);
     }
 
     /// Remembers the format that parsed an event of it.

@@ -53,9 +53,7 @@ impl Pass {
             if !self.complete(index, moment, chunk) {
                 return None;
             }
-            // After a silence anything may follow.
-            let lane = self.lanes.get_mut(index);
-            (lane.form, lane.overflowed) = (None, false);
+            self.lanes.get_mut(index).forget_form();
         }
         let request = self.outlet.ship_due(lineage, moment.elapsed_ms, chunk)?;
         Some(next.into_iter().chain(request).min())

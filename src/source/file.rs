@@ -196,10 +196,14 @@ impl FileSource {
                 make_ready(&mut self.ready, followed.key.identity);
             }
         }
-        // Files from the checkpoint come first, oldest first: another may have the name that one of them had.
+        // Those that are followed come first, then those from the checkpoint, oldest first: another may have the name that
+        // one of them had.
         let pending: Vec<Identity> = self.register.pending().iter().map(|entry| entry.key.identity).collect();
         let place = |found: &Found| pending.iter().position(|identity| *identity == found.identity);
-        look.found.sort_by_cached_key(|found| place(found).unwrap_or(pending.len()));
+        look.found.sort_by_cached_key(|found| {
+            let followed = self.files.contains_key(&found.identity);
+            (!followed, place(found).unwrap_or(pending.len()))
+        });
         for found in look.found {
             if let Some(folder) = found.path.parent() {
                 watch.add(folder);

@@ -275,7 +275,27 @@ async fn a_log_that_goes_on_in_another_form_is_read_on() {
     stage.append("a.log", "2026-11-21 11:00:00.000 [info] Running App\n".to_owned() + &pairs);
     stage.ship_once(&stage.toml("a.log", PHOENIX, "")).await;
     let whole = stage.hive.events().iter().filter(|event| !text(event, "duration_ms").is_empty()).count();
-    assert!(whole >= 98, "{whole}");
+    assert_eq!(whole, 100);
+    let quoting = "12:00:00.000 [info] quotes\n2026-11-21 11:00:00.000 [info] GET /quoted\n";
+    stage.append("b.log", begun("1") + quoting + &answered("1"));
+    stage.ship_once(&stage.toml("b.log", PHOENIX, "")).await;
+    assert_eq!(requests(&stage, "/quoted").len(), 0, "a message quotes a line or two");
+}
+
+/// Renamed and made anew between two looks, under a pattern that matches both names.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rotation_without_a_gap_within_the_pattern_is_one_lineage() {
+    for round in 0..5 {
+        let stage = Stage::new().await;
+        let agent = stage.start(&stage.toml("a.log*", PHOENIX, ""), false);
+        stage.append("a.log", begun("2") + &answered("2") + &begun("1"));
+        soon("the neighbour", stage.hive.wait_for_events(1)).await;
+        fs::rename(stage.path("a.log"), stage.path("a.log.1")).unwrap();
+        stage.append("a.log", answered("1"));
+        soon("the request", stage.hive.wait_for_events(2)).await;
+        let counts = agent.stopped().await;
+        assert_eq!((counts.accepted, counts.joined, counts.open), (2, 2, 0), "round {round}: {counts:?}");
+    }
 }
 
 /// A claim on more lines than fit beside an event could never be shipped.
