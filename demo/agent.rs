@@ -186,12 +186,12 @@ mod tests {
     fn the_last_summary_counts() {
         let line = |read| {
             format!(
-                "{{\"level\":\"INFO\",\"message\":\"summary\",\"read\":{read},\"accepted\":6,\"refused\":0,\
+                "{{\"level\":\"INFO\",\"message\":\"summary\",\"read\":{read},\"accepted\":4,\"joined\":2,\"refused\":0,\
                  \"dropped_at_shutdown\":0,\"open\":1,\"requests\":2}}\n"
             )
         };
         let log = format!("{}not JSON\n{}{{\"message\":\"bye\"}}\n", line(5), line(7));
-        let account = Account { read: 7, accepted: 6, open: 1, ..Account::default() };
+        let account = Account { read: 7, accepted: 4, joined: 2, open: 1, ..Account::default() };
         assert_eq!(summary(&log), Some(account));
         assert_eq!(summary("not JSON\n"), None);
     }
