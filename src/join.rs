@@ -1,8 +1,8 @@
 //! Joins: lines → events, and the events of a request → one event.
 //!
-//! Two joins, one behind the other. [`lines`] puts lines together before they are parsed: a trace's lines with the one
-//! they belong to, and the pieces of a line that a platform has split. [`requests`] puts parsed events together: what
-//! Phoenix logs of a request becomes one wide event. Both work within a [lane](lanes): lines of different lanes never
+//! Two joins, one behind the other. `lines` puts lines together before they are parsed: a trace's lines with the one
+//! they belong to, and the pieces of a line that a platform has split. `requests` puts parsed events together: what
+//! Phoenix logs of a request becomes one wide event. Both work within a lane (`lanes`): lines of different lanes never
 //! meet. Pure: the time comes in, from the lineage's [clock].
 //!
 //! Invariants: a line is in at most one join; what joins hold is bounded in bytes and count; what is held when a chunk
