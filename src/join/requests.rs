@@ -192,13 +192,18 @@ impl Requests {
         }
     }
 
-    /// Adds lines to those that a request is made of.
-    fn take(&mut self, slot: Slot, taken: &[Taken], flags: u32) {
+    /// Changes a request, which may take more bytes or fewer then.
+    fn change(&mut self, slot: Slot, change: impl FnOnce(&mut Open)) {
         let Some(open) = self.table.get_mut(slot) else { return };
         let before = open.bytes();
-        open.hold(taken, flags);
+        change(open);
         self.bytes = self.bytes + open.bytes() - before;
-        if !open.state.touched {
+    }
+
+    /// Adds lines to those that a request is made of.
+    fn take(&mut self, slot: Slot, taken: &[Taken], flags: u32) {
+        self.change(slot, |open| open.hold(taken, flags));
+        if let Some(open) = self.table.get_mut(slot).filter(|open| !open.state.touched) {
             open.state.touched = true;
             self.touched.push(slot);
         }
@@ -206,16 +211,13 @@ impl Requests {
 
     /// Takes what an event tells into a request.
     pub(crate) fn merge(&mut self, slot: Slot, record: &Record<'_>) {
-        let Some(open) = self.table.get_mut(slot) else { return };
-        let before = open.bytes();
-        open.merge(record);
-        self.bytes = self.bytes + open.bytes() - before;
+        self.change(slot, |open| open.merge(record));
     }
 
     /// An event became part of a request.
     pub(crate) fn absorbed(&mut self, slot: Slot, record: &Record<'_>, taken: &[Taken]) {
         self.merge(slot, record);
-        self.count(slot, record);
+        self.change(slot, |open| open.count(record));
         self.take(slot, taken, 0);
     }
 
@@ -224,17 +226,10 @@ impl Requests {
         if is_own_crash(record) {
             self.merge(slot, record);
         }
-        self.count(slot, record);
+        self.change(slot, |open| open.count(record));
         if self.table.get(slot).is_some_and(|open| !open.is_full()) {
             self.take(slot, taken, crate::ack::Held::CONTEXT);
         }
-    }
-
-    fn count(&mut self, slot: Slot, record: &Record<'_>) {
-        let Some(open) = self.table.get_mut(slot) else { return };
-        let before = open.bytes();
-        open.count(record);
-        self.bytes = self.bytes + open.bytes() - before;
     }
 
     /// A request's answer was logged, and it waits for its crash.
