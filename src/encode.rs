@@ -46,6 +46,13 @@ impl Constants {
             self.count += 1;
         }
     }
+
+    /// Adds a whole number.
+    pub fn push_int(&mut self, name: &str, value: i64) {
+        write_key(&mut self.json, &Key::Free(name.as_bytes()), &mut Cuts::default());
+        write_number(&mut self.json, value);
+        self.count += 1;
+    }
 }
 
 /// What an event is made from.

@@ -5,6 +5,7 @@
 //! waits on disk, a pipe blocks its writer.
 
 pub mod file;
+pub mod kubernetes;
 pub mod stdin;
 
 use std::sync::{Arc, atomic::Ordering};
