@@ -188,16 +188,12 @@ fn load(path: &Path) -> Result<Config, ConfigError> {
     let file = path.display().to_string();
     let text = std::fs::read_to_string(path).map_err(|error| ConfigError::unreadable(&file, &error))?;
     let mut config = Config::parse(&file, &text)?;
-    for (index, source) in config.source.iter_mut().enumerate() {
-        let start = source.span().start;
-        let source = source.get_mut();
-        if let (Some(nginx), Some(name)) = (&source.log_format_file, &source.log_format_name) {
-            let found = nginx_conf::log_format(nginx, name);
-            let key = format!("source[{index}].log_format_file");
-            let format =
-                found.map_err(|error| ConfigError::at(&file, &text, start, &key, &error.to_string()))?;
-            source.log_format = Some(NginxLogFormat(format));
-        }
+    for named in config.named_log_formats() {
+        let found = nginx_conf::log_format(named.file, named.name);
+        let failed = |error: nginx_conf::NginxConfError| {
+            ConfigError::at(&file, &text, named.start, &named.key, &error.to_string())
+        };
+        *named.format = Some(NginxLogFormat(found.map_err(failed)?));
     }
     Ok(config)
 }

@@ -216,7 +216,7 @@ fn spawn_sources(
                 shared.spares.clone(),
                 join_bytes_max,
             ),
-            replayable: source.kind == SourceType::File,
+            replayable: source.kind != SourceType::Stdin,
             flow: shared.flow.clone(),
             ledger: Arc::clone(&shared.ledger),
             runs: runs.clone(),
@@ -224,7 +224,7 @@ fn spawn_sources(
             clock: shared.clock,
         };
         match source.kind {
-            SourceType::File => {
+            SourceType::File | SourceType::Kubernetes => {
                 let register = Arc::clone(&shared.register);
                 let fields = source.constants();
                 let discovery = Discovery::new(source);

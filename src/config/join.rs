@@ -102,6 +102,18 @@ impl Source {
         matches!(self.format.0, Format::Auto | Format::Phoenix)
     }
 
+    /// Lets go of a `join` that leaves it to the format which lines belong together, if this format does not know.
+    pub(super) fn forget_join_of_other_format(&mut self) {
+        let by_format = match &self.join {
+            Some(Join::Is(is)) => *is,
+            Some(Join::By(table)) => table.start.is_none() && !table.indented,
+            None => false,
+        };
+        if by_format && !self.is_logger() {
+            self.join = None;
+        }
+    }
+
     /// What is wrong with `join`.
     pub(super) fn join_contradiction(&self) -> Option<&'static str> {
         match &self.join {

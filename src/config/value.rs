@@ -187,7 +187,7 @@ impl TryFrom<String> for Zone {
     }
 }
 
-/// A pattern of paths: `*`, `?`, `[…]`, and `**` for any number of folders.
+/// A pattern of paths or names: `*`, `?`, `[…]`, and `**` for any number of folders.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Glob(pub glob::Pattern);
@@ -197,7 +197,7 @@ impl TryFrom<String> for Glob {
 
     fn try_from(text: String) -> Result<Self, String> {
         if text.is_empty() {
-            return Err("allowed: a path or a glob".to_owned());
+            return Err("allowed: a path, a name or a glob".to_owned());
         }
         glob::Pattern::new(&text).map(Self).map_err(|error| format!("not a glob: {}", error.msg))
     }

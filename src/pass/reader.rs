@@ -8,7 +8,7 @@ use hivetail_parsers::{
 
 use super::Moment;
 use crate::{
-    config::{Source, Zone},
+    config::{Source, SourceType, Zone},
     join::{
         Settings,
         lines::{Pending, Rule},
@@ -19,6 +19,8 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Reader {
     pub(super) envelope: Envelope,
+    /// Whether each line tells by its first byte which runtime wrote it.
+    by_runtime: bool,
     pub(super) parser: Parser,
     pub(super) joins: Settings,
     zone: Zone,
@@ -33,11 +35,12 @@ impl Reader {
         let constants = source.constants();
         Self {
             envelope: source.envelope.0,
+            by_runtime: source.kind == SourceType::Kubernetes,
             parser: parser(source),
             joins: source.joins(join_bytes_max),
             zone: source.timezone.clone(),
             removes_reserved: constants.iter().any(|(name, _)| is_ever_parsed(name, source.envelope.0)),
-            reserved: constants.into_iter().map(|(name, _)| name).collect(),
+            reserved: source.reserved(),
         }
     }
 
@@ -85,7 +88,17 @@ impl Reader {
             return Ok(Inner::whole(line));
         }
         let context = self.context(Date::Before(date.unwrap_or(moment.received)), moment, None);
-        self.envelope.open(line, &context, scratch, record)
+        self.envelope_of(line).open(line, &context, scratch, record)
+    }
+
+    /// What is round a line: on a Kubernetes node Docker's object, or CRI's prefix. NULs before it are what a truncated
+    /// file goes on after.
+    fn envelope_of(&self, line: &[u8]) -> Envelope {
+        match line.iter().find(|byte| **byte != 0) {
+            _ if !self.by_runtime => self.envelope,
+            Some(b'{') => Envelope::Docker,
+            _ => Envelope::Cri,
+        }
     }
 
     /// Parses what was in the envelope of `line`.

@@ -109,3 +109,21 @@ fn each_dataset_has_its_run() {
     let chunk = pass("{app}").run(buffer.lines(), &facts(), NOW, usize::MAX);
     assert_eq!(chunk.runs.iter().map(|run| run.ends.len()).collect::<Vec<_>>(), [2, 1, 1]);
 }
+
+#[test]
+fn on_a_kubernetes_node_each_line_tells_its_runtime() {
+    let source = Source::new(SourceType::Kubernetes);
+    let template = Template::parse("d").unwrap();
+    let mut pass = Pass::new(&source, &template, Arc::default(), Spares::default(), 1 << 20);
+    let lines = b"2026-05-11T14:58:44.2Z stdout F {\"service.name\":\"x\",\"a\":1}\n\
+        {\"log\":\"b\\n\",\"stream\":\"stderr\",\"time\":\"2026-05-11T14:58:45Z\"}\n\
+        \0\0{\"log\":\"c\\n\",\"stream\":\"stderr\",\"time\":\"2026-05-11T14:58:46Z\"}\n";
+    let mut chunk = pass.run(buffer(lines).lines(), &facts(), NOW, usize::MAX);
+    chunk.runs.extend(pass.flush(NOW, usize::MAX).runs);
+    let events: Vec<u8> = chunk.runs.into_iter().flat_map(|run| run.events).collect();
+    let events = String::from_utf8(events).unwrap();
+    for told in ["\"a\":1", "\"body\":\"b\"", "\"body\":\"c\"", "\"field.service.name\":\"x\""] {
+        assert!(events.contains(told), "{told}: {events}");
+    }
+    assert_eq!(events.matches("\"log.iostream\":\"stderr\"").count(), 2, "{events}");
+}

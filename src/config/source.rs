@@ -1,0 +1,206 @@
+//! `[[source]]`: where lines come from and what they are.
+//!
+//! Takes a table as written, gives a source whose keys go together, or says which do not. What may differ from
+//! container to container is in [`super::route`].
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use hivetail_parsers::{Format, envelope::Envelope};
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::{
+    Dataset, Join,
+    route::Route,
+    value::{EnvelopeName, FieldName, FormatName, Glob, LoggerPattern, NginxLogFormat, Ranged, Zone},
+};
+use crate::source::kubernetes;
+
+/// Where kubelet keeps the logs of a node's containers.
+const PODS: &str = "/var/log/pods/*/*/*.log";
+const SERVICE: &str = "service.name";
+/// How many fields a source may add to each event, and how many bytes their values may take.
+const FIELDS_MAX: usize = 100;
+const FIELDS_BYTES_MAX: usize = 65_536;
+
+/// What kind of source it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SourceType {
+    /// Files that grow.
+    File,
+    /// The containers' log files of a Kubernetes node.
+    Kubernetes,
+    /// Standard input.
+    Stdin,
+}
+
+/// `[[source]]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    /// What kind it is.
+    #[serde(rename = "type")]
+    pub kind: SourceType,
+    /// Files and globs, for a file or kubernetes source.
+    #[serde(default)]
+    pub paths: Vec<Glob>,
+    /// Globs of paths, or of names alone, that are not followed.
+    #[serde(default)]
+    pub exclude: Vec<Glob>,
+    /// The layer that a platform put round each line.
+    #[serde(default)]
+    pub envelope: EnvelopeName,
+    /// What the lines are.
+    #[serde(default)]
+    pub format: FormatName,
+    /// What an nginx access line consists of, as in nginx's `log_format`; only with `format = "nginx"`.
+    pub log_format: Option<NginxLogFormat>,
+    /// Instead: nginx's configuration file, which is read at start, what it includes as well …
+    pub log_format_file: Option<PathBuf>,
+    /// … and the name of the format in it.
+    pub log_format_name: Option<String>,
+    /// What an Elixir Logger line consists of, as in Logger's own `format:`; only with `format = "phoenix"`.
+    pub elixir_format: Option<LoggerPattern>,
+    /// The zone of times written without one.
+    #[serde(default)]
+    pub timezone: Zone,
+    /// Which lines belong together.
+    pub join: Option<Join>,
+    /// Whether what Phoenix logs of a request becomes one event.
+    #[serde(default = "yes")]
+    pub join_requests: bool,
+    /// Whether each query inside a request is an event, too.
+    #[serde(default)]
+    pub query_events: bool,
+    /// Seconds that a request without an answer is waited for.
+    #[serde(default = "window_s")]
+    pub request_window_s: Ranged<1, 86_400>,
+    /// Milliseconds that the rest of a line is waited for which a platform has split.
+    #[serde(default = "partial_timeout_ms")]
+    pub partial_timeout_ms: Ranged<10, 3_600_000>,
+    /// Names whose values are not shipped, beside password, token and secret, as in Phoenix' own `filter_parameters`.
+    #[serde(default)]
+    pub filter_parameters: Vec<String>,
+    /// Becomes `service.name`.
+    pub service: Option<String>,
+    /// Instead of `[honeycomb] dataset`.
+    pub dataset: Option<Dataset>,
+    /// Fields that every event gets.
+    #[serde(default)]
+    pub fields: BTreeMap<FieldName, String>,
+    /// What is different for some containers, for a kubernetes source: the first one that matches.
+    #[serde(default)]
+    pub route: Vec<Spanned<Route>>,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+const fn window_s() -> Ranged<1, 86_400> {
+    Ranged::new(600)
+}
+
+const fn partial_timeout_ms() -> Ranged<10, 3_600_000> {
+    Ranged::new(5_000)
+}
+
+impl Source {
+    /// A source of that kind with everything else as by default.
+    #[must_use]
+    pub fn new(kind: SourceType) -> Self {
+        let mut source = Self {
+            kind,
+            paths: Vec::new(),
+            exclude: Vec::new(),
+            envelope: EnvelopeName::default(),
+            format: FormatName::default(),
+            log_format: None,
+            log_format_file: None,
+            log_format_name: None,
+            elixir_format: None,
+            timezone: Zone::default(),
+            join: None,
+            join_requests: yes(),
+            query_events: false,
+            request_window_s: window_s(),
+            partial_timeout_ms: partial_timeout_ms(),
+            filter_parameters: Vec::new(),
+            service: None,
+            dataset: None,
+            fields: BTreeMap::new(),
+            route: Vec::new(),
+        };
+        source.complete();
+        source
+    }
+
+    /// Sets what a kubernetes source has by default and others have not.
+    pub(super) fn complete(&mut self) {
+        if self.kind != SourceType::Kubernetes {
+            return;
+        }
+        if self.paths.is_empty() {
+            self.paths = Glob::try_from(PODS.to_owned()).into_iter().collect();
+        }
+        if self.envelope.0 == Envelope::None {
+            self.envelope.0 = Envelope::Cri;
+        }
+    }
+
+    /// Keys that do not go together.
+    pub(super) fn contradiction(&self) -> Option<&'static str> {
+        let file_keys = self.log_format_file.is_some() || self.log_format_name.is_some();
+        let any_log_format = self.log_format.is_some() || file_keys;
+        Some(match self.kind {
+            SourceType::File if self.paths.is_empty() => "a file source needs `paths`",
+            SourceType::Stdin if !self.paths.is_empty() => "`paths` are for a file or kubernetes source",
+            SourceType::Stdin if !self.exclude.is_empty() => "`exclude` is for a file or kubernetes source",
+            SourceType::Kubernetes if !matches!(self.envelope.0, Envelope::Cri | Envelope::Docker) => {
+                "`envelope` of a kubernetes source is told line by line, cri or docker: leave it out"
+            }
+            SourceType::File | SourceType::Stdin if !self.route.is_empty() => {
+                "`route` is for a kubernetes source"
+            }
+            _ if any_log_format && self.format.0 != Format::Nginx => {
+                "`log_format` needs `format = \"nginx\"`"
+            }
+            _ if self.elixir_format.is_some() && self.format.0 != Format::Phoenix => {
+                "`elixir_format` needs `format = \"phoenix\"`"
+            }
+            _ if self.log_format.is_some() && file_keys => {
+                "`log_format` and `log_format_file` exclude each other"
+            }
+            _ if self.log_format_file.is_some() != self.log_format_name.is_some() => {
+                "`log_format_file` and `log_format_name` go together"
+            }
+            _ if self.service.is_some() && self.fields.keys().any(|name| name.0 == SERVICE) => {
+                "`service` and a field `service.name` are the same"
+            }
+            _ if self.fields.len() > FIELDS_MAX => "at most 100 `fields`",
+            _ if self.fields.values().map(String::len).sum::<usize>() > FIELDS_BYTES_MAX => {
+                "the values of all `fields` take at most 65,536 bytes"
+            }
+            _ => return self.join_contradiction(),
+        })
+    }
+
+    /// The fields that all its events have, `service.name` among them.
+    #[must_use]
+    pub fn constants(&self) -> Vec<(String, String)> {
+        let service = self.service.iter().map(|service| (SERVICE.to_owned(), service.clone()));
+        let fields = self.fields.iter().map(|(name, value)| (name.0.clone(), value.clone()));
+        service.chain(fields).filter(|(_, value)| !value.is_empty()).collect()
+    }
+
+    /// The names of fields that lines can't set, since configuration does, or where the lines come from.
+    #[must_use]
+    pub fn reserved(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.constants().into_iter().map(|(name, _)| name).collect();
+        if self.kind == SourceType::Kubernetes {
+            names.extend(kubernetes::NAMES.map(str::to_owned));
+        }
+        names
+    }
+}
