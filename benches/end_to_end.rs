@@ -221,7 +221,7 @@ fn for_each_body(log: &Path, mut each: impl FnMut(Batch)) -> Result<(), Box<dyn 
     let mut buffer = LineBuffer::new(1 << 20);
     let mut batcher = Batcher::new(BODY_BYTES_MAX, Duration::from_secs(3600), Spares::default());
     let mut ledger = Ledger::default();
-    let stream = ledger.open_stream(0);
+    let stream = ledger.open_stream(hivetail::ack::End::default());
     let mut file = File::open(log)?;
     while buffer.fill(|room, _| file.read(room))? > 0 {
         while buffer.has_line() {

@@ -7,7 +7,7 @@
 //! at every moment `read + recovered` equals the sum of all outcomes and `open` ([`Counts::balance`]).
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{Mutex, PoisonError},
 };
 
@@ -17,6 +17,29 @@ use tokio::sync::Notify;
 /// One ordered, positioned input: a generation of a file, or stdin.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct StreamId(u32);
+
+/// How far a stream was read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct End {
+    /// The next position.
+    pub position: u64,
+    /// What its source knows the stream again by, when it is to go on there: a checksum of the bytes before.
+    pub tail: Option<u32>,
+}
+
+impl End {
+    /// A position in a stream that need not be known again.
+    #[must_use]
+    pub const fn at(position: u64) -> Self {
+        Self { position, tail: None }
+    }
+}
+
+impl From<u64> for End {
+    fn from(position: u64) -> Self {
+        Self::at(position)
+    }
+}
 
 /// A chunk's claim on its positions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -114,6 +137,8 @@ impl From<(u64, u32, u32)> for Held {
 pub struct Mark {
     /// All before it is decided or held.
     pub resume: u64,
+    /// [`End::tail`] of that position.
+    pub tail: Option<u32>,
     /// The lines before it to be given to the join again on start, oldest first.
     pub held: Vec<Held>,
 }
@@ -171,13 +196,13 @@ impl Counts {
 
 #[derive(Debug)]
 struct Span {
-    end: u64,
+    end: End,
     lines_open: u32,
 }
 
 #[derive(Debug)]
 struct Stream {
-    resume: u64,
+    resume: End,
     /// Spans not yet behind `resume`, in order; the first has sequence number `first`.
     spans: VecDeque<Span>,
     first: u64,
@@ -190,17 +215,20 @@ struct Stream {
 pub struct Ledger {
     streams: BTreeMap<StreamId, Stream>,
     streams_opened: u32,
+    /// Streams whose mark may not be what it was when last asked.
+    changed: BTreeSet<StreamId>,
     counts: Counts,
 }
 
 impl Ledger {
     /// Begins a stream whose first unread position is `resume`.
-    pub fn open_stream(&mut self, resume: u64) -> StreamId {
+    pub fn open_stream(&mut self, resume: End) -> StreamId {
         let id = StreamId(self.streams_opened);
         self.streams_opened += 1;
         let stream =
             Stream { resume, spans: VecDeque::new(), first: 0, held: BTreeMap::new(), closed: false };
         self.streams.insert(id, stream);
+        self.changed.insert(id);
         id
     }
 
@@ -211,6 +239,7 @@ impl Ledger {
         self.counts.open += lines;
         if let Some(stream) = self.streams.get_mut(&id) {
             stream.held.extend(held.iter().map(|held| (held.position, held.entered())));
+            self.changed.insert(id);
         }
     }
 
@@ -219,6 +248,7 @@ impl Ledger {
         let held = self.streams.get_mut(&at.stream).and_then(|stream| stream.held.get_mut(&at.position));
         if let Some(held) = held {
             held.flags |= flags & (Held::CONTEXT | Held::LAST);
+            self.changed.insert(at.stream);
         }
     }
 
@@ -244,6 +274,7 @@ impl Ledger {
         let Some(held) = stream.held.get_mut(&at.position) else { return 0 };
         let holder = if at.context { Held::CONTEXT } else { Held::OWNED };
         let lines = u64::from(!at.context && held.flags & Held::OWNED != 0);
+        self.changed.insert(at.stream);
         held.flags &= !holder;
         if held.flags & (Held::CONTEXT | Held::OWNED) == 0 {
             stream.held.remove(&at.position);
@@ -261,7 +292,7 @@ impl Ledger {
 
     /// Enters a chunk that ends at `end`, before any of its events can be decided, and the lines of it that open joins
     /// hold.
-    pub fn open_span(&mut self, id: StreamId, end: u64, passed: Passed, held: &[Held]) -> SpanId {
+    pub fn open_span(&mut self, id: StreamId, end: impl Into<End>, passed: Passed, held: &[Held]) -> SpanId {
         let open = u64::from(passed.lines) + held.iter().filter(|held| !held.is_context()).count() as u64;
         self.counts.read += open + u64::from(passed.blank);
         self.counts.blank += u64::from(passed.blank);
@@ -269,8 +300,11 @@ impl Ledger {
         let mut sequence = 0;
         if let Some(stream) = self.streams.get_mut(&id) {
             sequence = stream.first + stream.spans.len() as u64;
-            stream.spans.push_back(Span { end, lines_open: passed.lines });
+            stream.spans.push_back(Span { end: end.into(), lines_open: passed.lines });
             stream.held.extend(held.iter().map(|held| (held.position, held.entered())));
+        }
+        if !held.is_empty() {
+            self.changed.insert(id);
         }
         self.advance(id);
         SpanId { stream: id, sequence }
@@ -311,6 +345,7 @@ impl Ledger {
         while let Some(span) = stream.spans.pop_front_if(|span| span.lines_open == 0) {
             stream.resume = span.end;
             stream.first += 1;
+            self.changed.insert(id);
         }
     }
 
@@ -318,7 +353,13 @@ impl Ledger {
         let done = |stream: &Stream| stream.closed && stream.spans.is_empty() && stream.held.is_empty();
         if self.streams.get(&id).is_some_and(done) {
             self.streams.remove(&id);
+            self.changed.insert(id);
         }
+    }
+
+    /// The streams whose mark may have changed since the last call.
+    pub fn take_changed(&mut self) -> BTreeSet<StreamId> {
+        std::mem::take(&mut self.changed)
     }
 
     /// A stream's mark; `None` once it is closed and all of it decided. What is held from `resume` on will be read again
@@ -327,9 +368,16 @@ impl Ledger {
     pub fn mark(&self, id: StreamId) -> Option<Mark> {
         let stream = self.streams.get(&id)?;
         Some(Mark {
-            resume: stream.resume,
-            held: stream.held.range(..stream.resume).map(|(_, held)| held.saved()).collect(),
+            resume: stream.resume.position,
+            tail: stream.resume.tail,
+            held: stream.held.range(..stream.resume.position).map(|(_, held)| held.saved()).collect(),
         })
+    }
+
+    /// Whether something of a stream has no outcome yet.
+    #[must_use]
+    pub fn is_open(&self, id: StreamId) -> bool {
+        self.streams.get(&id).is_some_and(|stream| !stream.spans.is_empty() || !stream.held.is_empty())
     }
 
     /// Whether joins hold lines of a stream.
@@ -360,6 +408,11 @@ impl SharedLedger {
         result
     }
 
+    /// Writes to the ledger what its watchers need not know.
+    pub fn quietly<T>(&self, act: impl FnOnce(&mut Ledger) -> T) -> T {
+        act(&mut self.ledger.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Reads the ledger.
     pub fn read<T>(&self, ask: impl FnOnce(&Ledger) -> T) -> T {
         ask(&self.ledger.lock().unwrap_or_else(PoisonError::into_inner))
@@ -372,129 +425,4 @@ impl SharedLedger {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    /// Bytes, the lines of each event, blank lines, lines that a join keeps.
-    type Chunk = (u64, Vec<u32>, u32, u32);
-
-    /// Chunks, and the order in which their claims are decided.
-    fn history() -> impl Strategy<Value = (Vec<Chunk>, Vec<prop::sample::Index>)> {
-        let chunk = (10_u64..1000, prop::collection::vec(1_u32..5, 0..4), 0_u32..3, 0_u32..3);
-        let order = prop::collection::vec(any::<prop::sample::Index>(), 100);
-        (prop::collection::vec(chunk, 1..25), order)
-    }
-
-    fn held(position: u64, flags: u32) -> Held {
-        Held { position, len: 1, flags }
-    }
-
-    proptest! {
-        /// Each chunk's joins are completed by the next chunk's first event.
-        #[test]
-        fn the_mark_never_passes_a_line_that_is_neither_decided_nor_held((chunks, order) in history()) {
-            let mut ledger = Ledger::default();
-            let stream = ledger.open_stream(0);
-            let mut open = Vec::new();
-            let (mut end, mut lines, mut waiting) = (0, 0, Vec::new());
-            for (bytes, events, blank, joins) in chunks {
-                let start = end;
-                end += bytes;
-                let now: Vec<Held> = (0..joins).map(|n| held(start + u64::from(n), 0)).collect();
-                let passed = Passed { lines: events.iter().sum(), blank };
-                lines += u64::from(passed.lines + blank + joins);
-                let span = ledger.open_span(stream, end, passed, &now);
-                for each in events {
-                    let at = |held: Held| HeldAt { stream, position: held.position, context: false };
-                    let before: Box<[HeldAt]> = std::mem::take(&mut waiting).into_iter().map(at).collect();
-                    open.push((start, Claim { span, events: 1, lines: each, held: before }));
-                }
-                waiting.extend(now);
-            }
-            let mut last = 0;
-            for index in order {
-                let undecided = open.iter().map(|(start, _)| *start).min().unwrap_or(end);
-                let mark = ledger.mark(stream).unwrap();
-                prop_assert_eq!(mark.resume, undecided, "everything before the first open line, and no more");
-                prop_assert!(mark.resume >= last);
-                let still: Vec<u64> = open.iter().flat_map(|(_, claim)| claim.held.iter()).map(|at| at.position)
-                    .chain(waiting.iter().map(|held| held.position)).filter(|at| *at < undecided).collect();
-                prop_assert_eq!(mark.held.len(), still.len(), "what is held and not decided stays held");
-                prop_assert!(mark.held.iter().all(|held| still.contains(&held.position)));
-                prop_assert_eq!(ledger.counts().balance(), 0);
-                prop_assert_eq!(ledger.counts().read, lines);
-                last = mark.resume;
-                if open.is_empty() {
-                    break;
-                }
-                let (_, claim) = open.swap_remove(index.index(open.len()));
-                ledger.decide(&claim, 1, Outcome::Accepted);
-            }
-        }
-    }
-
-    #[test]
-    fn a_closed_stream_goes_when_it_is_decided() {
-        let mut ledger = Ledger::default();
-        let stream = ledger.open_stream(7);
-        let span = ledger.open_span(stream, 9, Passed { lines: 1, blank: 0 }, &[]);
-        ledger.close_stream(stream);
-        assert_eq!(ledger.mark(stream), Some(Mark { resume: 7, held: vec![] }));
-        ledger.decide(&Claim { span, events: 1, lines: 1, held: Box::default() }, 1, Outcome::Refused);
-        assert_eq!(ledger.mark(stream), None);
-        assert_eq!(ledger.counts(), Counts { read: 1, refused: 1, ..Counts::default() });
-    }
-
-    #[test]
-    fn an_event_has_one_line_at_home_and_context_is_not_counted() {
-        let mut ledger = Ledger::default();
-        let old = ledger.open_stream(100);
-        ledger.recover(old, &[held(10, 0), held(20, Held::CONTEXT), held(30, 0)]);
-        ledger.close_stream(old);
-        let new = ledger.open_stream(0);
-        let span = ledger.open_span(new, 50, Passed { lines: 2, blank: 1 }, &[held(5, Held::CONTEXT)]);
-        assert_eq!(ledger.counts(), Counts { read: 3, recovered: 2, blank: 1, open: 4, ..Counts::default() });
-        assert_eq!(ledger.mark(old).map(|mark| mark.held.len()), Some(3));
-        let at = |stream, position| HeldAt { stream, position, context: false };
-        let context = |stream, position| HeldAt { stream, position, context: true };
-        let request = [at(old, 10), context(old, 20), context(new, 5)].into();
-        ledger.decide(&Claim { span, events: 1, lines: 1, held: request }, 1, Outcome::Accepted);
-        let alone = Claim { span, events: 1, lines: 1, held: Box::default() };
-        ledger.decide(&alone, 1, Outcome::Accepted);
-        assert_eq!(ledger.mark(new), Some(Mark { resume: 50, held: vec![] }));
-        ledger.release(at(old, 30));
-        assert_eq!(ledger.mark(old), None, "nothing of it is held any more");
-        let counts = Counts { read: 3, recovered: 2, blank: 2, accepted: 2, joined: 1, ..Counts::default() };
-        assert_eq!(ledger.counts(), counts);
-    }
-
-    #[test]
-    fn a_line_can_be_an_events_and_a_requests_context_at_once() {
-        for request_first in [false, true] {
-            let mut ledger = Ledger::default();
-            let stream = ledger.open_stream(0);
-            ledger.open_span(stream, 50, Passed { lines: 0, blank: 0 }, &[held(0, 0), held(9, 0)]);
-            let at = |position, context| HeldAt { stream, position, context };
-            ledger.retell(at(9, true), Held::CONTEXT | Held::LAST);
-            let span = ledger.open_span(stream, 60, Passed { lines: 1, blank: 0 }, &[]);
-            let event = Claim { span, events: 1, lines: 0, held: [at(9, false)].into() };
-            let request = Claim { span, events: 1, lines: 1, held: [at(0, false), at(9, true)].into() };
-            let saved = |ledger: &Ledger| ledger.mark(stream).map(|mark| mark.held);
-            assert_eq!(saved(&ledger), Some(vec![held(0, 0), held(9, Held::LAST)]), "to be shipped again");
-            if request_first {
-                ledger.decide(&request, 1, Outcome::Accepted);
-                assert_eq!(saved(&ledger), Some(vec![held(9, Held::LAST)]), "the event is not decided");
-                ledger.decide(&event, 1, Outcome::Accepted);
-            } else {
-                ledger.decide(&event, 1, Outcome::Accepted);
-                let context = held(9, Held::CONTEXT | Held::LAST);
-                assert_eq!(saved(&ledger), Some(vec![held(0, 0), context]), "the request is open");
-                ledger.decide(&request, 1, Outcome::Accepted);
-            }
-            assert_eq!(saved(&ledger), Some(vec![]));
-            assert_eq!(ledger.counts(), Counts { read: 3, accepted: 2, joined: 1, ..Counts::default() });
-        }
-    }
-}
+mod tests;

@@ -1,32 +1,33 @@
-//! The checkpoint file: how far each file has been shipped, across restarts and power cuts.
+//! The checkpoint: how far each file has been shipped, across restarts and power cuts.
 //!
-//! ```text
-//! hivetail checkpoint 1
-//! {"path":"/var/log/a.log","device":1,"inode":2,"generation":0,"resume":4711,"held":[]}
-//! crc32 0a1b2c3d
-//! ```
+//! Takes and gives [`Entry`]s, by [`Change`]s: what a second brings is appended, so that twenty thousand files cost
+//! nothing while they rest. How they lie on the disk is told in [`slots`].
 //!
-//! Takes and gives [`Entry`]s. Written to a temporary file, synced, renamed, and the folder synced; the one
-//! before is kept as `checkpoint.previous`.
-//!
-//! Invariant: what is loaded was saved whole. A damaged file is set aside, never half believed; then the previous
-//! one counts, else everything is read from its beginning: rather twice than never.
+//! Invariant: what is loaded was true at some time. Damage is said and set aside; then an older state counts, else
+//! everything is read from its beginning: rather twice than never.
 
 use std::{
+    collections::BTreeMap,
+    ffi::OsString,
     fs::{self, File, OpenOptions},
-    io::{self, Write},
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    io,
+    os::unix::{
+        ffi::{OsStrExt, OsStringExt},
+        fs::{MetadataExt, OpenOptionsExt},
+    },
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+    time::SystemTime,
 };
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::ack::Held;
 pub use register::Register;
+use slots::{Found, Slots};
 
 mod register;
-
-const HEADER: &str = "hivetail checkpoint 1";
+mod slots;
 
 /// Which file it is, whatever its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -45,22 +46,50 @@ impl Identity {
     }
 }
 
-/// One generation of a file: truncation begins a new one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FileKey {
-    /// Which file.
-    #[serde(flatten)]
+/// One file's state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// `log.file.id`: which generation of which file the positions are in, whatever holds their bytes now.
+    pub id: u64,
+    /// Where it was first seen.
+    #[serde(serialize_with = "as_bytes", deserialize_with = "from_bytes")]
+    pub path: PathBuf,
+    /// Where it was last seen.
+    #[serde(serialize_with = "as_bytes", deserialize_with = "from_bytes")]
+    pub seen_at: PathBuf,
+    /// Which file has its bytes.
     pub identity: Identity,
-    /// How often it had been truncated.
+    /// How often that had been truncated or replaced.
     pub generation: u32,
+    /// When it was made, in nanoseconds since 1970, where the file system tells.
+    pub born: Option<i64>,
+    /// A checksum of its first bytes, once there are enough.
+    pub head: Option<u32>,
+    /// A checksum of the bytes before `resume`.
+    pub tail: Option<u32>,
+    /// All before it is decided or held.
+    pub resume: u64,
+    /// How long it was.
+    pub size: u64,
+    /// Whether it is a copy in the state directory of what would have been out of reach.
+    pub rescued: bool,
+    /// Lines before `resume` to be given to the join again.
+    pub held: Vec<Held>,
 }
 
-impl FileKey {
-    /// A number that stays the same for this generation of the file: `log.file.id`.
-    #[must_use]
-    pub fn id(self) -> u64 {
-        [self.identity.device, self.identity.inode, u64::from(self.generation)].into_iter().fold(0, mixed)
-    }
+fn as_bytes<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    path.as_os_str().as_bytes().serialize(serializer)
+}
+
+fn from_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
+    Vec::deserialize(deserializer).map(|bytes| OsString::from_vec(bytes).into())
+}
+
+/// A number for this generation of a file: `log.file.id`. It must not be computed otherwise in a later release.
+#[must_use]
+pub fn file_id(identity: Identity, generation: u32, born: Option<i64>) -> u64 {
+    let born = born.map_or(0, i64::cast_unsigned);
+    [identity.device, identity.inode, u64::from(generation), born].into_iter().fold(0, mixed)
 }
 
 /// Steele's and Vigna's splitmix64, over a running value and the next.
@@ -71,93 +100,117 @@ const fn mixed(state: u64, next: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// One file's state.
+/// What is saved when something changes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
-    /// Where it was first seen; bytes that are no UTF-8 are replaced, since the inode tells what file it is.
-    pub path: String,
-    /// Which file.
-    #[serde(flatten)]
-    pub key: FileKey,
-    /// All before it is decided or held.
-    pub resume: u64,
-    /// Lines before `resume` to be given to the join again.
-    pub held: Vec<Held>,
+pub enum Change {
+    /// A file's state is this now.
+    Put(Entry),
+    /// The file with that id is gone.
+    Remove(u64),
+    /// A source that reads these patterns, by their checksum, has looked for its files.
+    Looked(u32),
 }
 
-/// The state directory's checkpoint file, which one process owns.
+/// What was saved by the last run.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// The files.
+    pub entries: Vec<Entry>,
+    /// The sources that have looked.
+    pub looked: Vec<u32>,
+    /// How many checkpoint files were damaged.
+    pub damaged: usize,
+    /// When it was saved; `None` if nothing could be loaded.
+    pub saved_at: Option<SystemTime>,
+}
+
+impl From<Found> for Loaded {
+    fn from(found: Found) -> Self {
+        let (mut entries, mut looked) = (BTreeMap::new(), Vec::new());
+        for change in found.changes {
+            match change {
+                Change::Put(entry) => drop(entries.insert(entry.id, entry)),
+                Change::Remove(id) => drop(entries.remove(&id)),
+                Change::Looked(source) => looked.push(source),
+            }
+        }
+        let entries = entries.into_values().collect();
+        Self { entries, looked, damaged: found.damaged.len(), saved_at: found.saved_at }
+    }
+}
+
+/// What was saved last in a state directory, whoever owns it.
+#[must_use]
+pub fn load(dir: &Path) -> Loaded {
+    Slots::open(dir).1.into()
+}
+
+/// The state directory, which one process owns.
 #[derive(Debug)]
 pub struct Store {
     dir: PathBuf,
+    slots: Mutex<Slots>,
     _lock: File,
 }
 
 impl Store {
-    /// Opens the state directory, making it if need be.
+    /// Opens the state directory, making it if need be, and loads what was saved last.
     ///
     /// # Errors
-    /// When it can't be made or written, or another agent has it.
-    pub fn open(dir: &Path) -> Result<Self, StoreError> {
+    /// When it can't be made or read, or another agent has it.
+    pub fn open(dir: &Path) -> Result<(Self, Loaded), StoreError> {
         let failed = |error| StoreError::Unusable { dir: dir.to_owned(), error };
         fs::create_dir_all(dir).map_err(failed)?;
-        let lock = OpenOptions::new()
-            .create(true)
-            .write(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(dir.join("lock"))
-            .map_err(failed)?;
+        let lock = lock_file(dir).map_err(failed)?;
         lock.try_lock().map_err(|error| match error {
             fs::TryLockError::WouldBlock => StoreError::Taken { dir: dir.to_owned() },
             fs::TryLockError::Error(error) => failed(error),
         })?;
-        Ok(Self { dir: dir.to_owned(), _lock: lock })
-    }
-
-    /// What was saved last; nothing if nothing ever was.
-    #[must_use]
-    pub fn load(&self) -> Vec<Entry> {
-        for name in ["checkpoint", "checkpoint.previous"] {
-            let path = self.dir.join(name);
-            match fs::read(&path).map(|bytes| decode(&bytes)) {
-                Ok(Some(entries)) => return entries,
-                Ok(None) => {
-                    let aside = path.with_extension("damaged");
-                    tracing::error!(path = %path.display(), aside = %aside.display(), "the checkpoint is damaged and set aside");
-                    let _ = fs::rename(&path, aside);
-                }
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => tracing::error!(path = %path.display(), %error, "the checkpoint can't be read"),
-            }
+        let (slots, found) = Slots::open(dir);
+        for path in &found.damaged {
+            let aside = dir.join("checkpoint.damaged");
+            let copied = fs::copy(path, &aside);
+            tracing::error!(
+                path = %path.display(), copy = %aside.display(), copied = copied.is_ok(),
+                "the checkpoint is damaged: going on with an older state, lines may be shipped twice"
+            );
         }
-        Vec::new()
+        let loaded = Loaded::from(found);
+        Ok((Self { dir: dir.to_owned(), slots: Mutex::new(slots), _lock: lock }, loaded))
     }
 
-    /// Replaces what was saved.
+    /// The directory.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Saves changes, or, when that is due, everything.
     ///
     /// # Errors
     /// When the directory can't be written; what was saved before then still stands.
-    pub fn save(&self, entries: &[Entry]) -> io::Result<()> {
-        let [current, new, previous] =
-            ["checkpoint", "checkpoint.new", "checkpoint.previous"].map(|name| self.dir.join(name));
-        let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&new)?;
-        file.write_all(&encode(entries)?)?;
-        file.sync_all()?;
-        if current.exists() {
-            // A link beside the name, so that at no moment there is no checkpoint at all.
-            // Where the file system knows no links, there is no previous one.
-            let _ = fs::remove_file(&previous);
-            let _ = fs::hard_link(&current, &previous);
-        }
-        fs::rename(&new, &current)?;
-        File::open(&self.dir)?.sync_all()
+    pub fn save(&self, changes: &[Change], all: impl FnOnce() -> Vec<Change>) -> io::Result<()> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner).save(changes, all)
     }
+}
+
+/// What to lock; where nothing can be written, the directory itself.
+fn lock_file(dir: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    let lock = options.create(true).write(true).truncate(false).mode(0o600).open(dir.join("lock"));
+    lock.or_else(|error| match error.kind() {
+        io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
+            tracing::error!(dir = %dir.display(), %error, "the state directory can't be written: a restart will repeat lines");
+            File::open(dir)
+        }
+        _ => Err(error),
+    })
 }
 
 /// Why the state directory can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// It can't be made or written.
+    /// It can't be made or read.
     #[error("the state directory {} can't be used: {error} (set `[state] dir`)", dir.display())]
     Unusable {
         /// The directory.
@@ -173,80 +226,62 @@ pub enum StoreError {
     },
 }
 
-fn encode(entries: &[Entry]) -> io::Result<Vec<u8>> {
-    let mut text = format!("{HEADER}\n").into_bytes();
-    for entry in entries {
-        serde_json::to_writer(&mut text, entry)?;
-        text.push(b'\n');
-    }
-    let crc = crc32fast::hash(&text);
-    writeln!(text, "crc32 {crc:08x}")?;
-    Ok(text)
-}
-
-fn decode(bytes: &[u8]) -> Option<Vec<Entry>> {
-    let text = std::str::from_utf8(bytes).ok()?.strip_suffix('\n')?;
-    let body_len = text.rfind('\n')? + 1;
-    let crc = u32::from_str_radix(text[body_len..].strip_prefix("crc32 ")?, 16).ok()?;
-    if crc32fast::hash(&bytes[..body_len]) != crc {
-        return None;
-    }
-    let mut lines = text[..body_len].lines();
-    (lines.next()? == HEADER).then_some(())?;
-    lines.map(|line| serde_json::from_str(line).ok()).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn entry(inode: u64) -> Entry {
-        let held = vec![Held { position: 3, len: 4, flags: 0 }];
-        let key = FileKey { identity: Identity { device: 1, inode }, generation: 2 };
-        Entry { path: "/a b\n".to_owned(), key, resume: 9, held }
-    }
-
-    #[test]
-    fn ids_tell_files_and_generations_apart() {
-        let key = entry(1).key;
-        let id = key.id();
-        assert_eq!(id, 0x4493_56e7_6b1e_c655, "an id must not change from release to release");
-        assert_ne!(id, entry(2).key.id());
-        assert_ne!(id, FileKey { generation: 3, ..key }.id());
-    }
-
-    #[test]
-    fn what_is_saved_is_loaded_and_the_one_before_is_kept() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(dir.path()).unwrap();
-        assert_eq!(store.load(), []);
-        store.save(&[entry(1)]).unwrap();
-        store.save(&[entry(1), entry(2)]).unwrap();
-        assert_eq!(store.load(), [entry(1), entry(2)]);
-        fs::write(dir.path().join("checkpoint"), "").unwrap();
-        assert_eq!(store.load(), [entry(1)], "an emptied file is not believed");
-        assert!(dir.path().join("checkpoint.damaged").exists());
-    }
-
-    #[test]
-    fn every_damage_is_noticed() {
-        let sound = encode(&[entry(1), entry(2)]).unwrap();
-        assert!(decode(&sound).is_some());
-        for at in 0..sound.len() {
-            assert_eq!(decode(&sound[..at]), None, "cut at {at}");
-            for bit in 0..8 {
-                let mut damaged = sound.clone();
-                damaged[at] ^= 1 << bit;
-                let same = decode(&damaged).is_none_or(|entries| entries == [entry(1), entry(2)]);
-                assert!(same, "bit {bit} of byte {at}");
-            }
+    pub(super) fn entry(id: u64) -> Entry {
+        Entry {
+            id,
+            path: OsString::from_vec(b"/a b\n\xff".to_vec()).into(),
+            seen_at: "/b".into(),
+            identity: Identity { device: 1, inode: 2 },
+            generation: 3,
+            born: Some(-4),
+            head: None,
+            tail: Some(5),
+            resume: 9,
+            size: 10,
+            rescued: false,
+            held: vec![Held { position: 3, len: 4, flags: 0 }],
         }
     }
 
     #[test]
-    fn two_agents_cannot_share_a_state_directory() {
+    fn ids_tell_files_and_generations_apart() {
+        let identity = Identity { device: 1, inode: 1 };
+        let id = file_id(identity, 2, None);
+        assert_eq!(id, file_id(identity, 2, Some(0)));
+        assert_eq!(format!("{id:016x}"), "14ceedcce45d513f", "an id must not change from release to release");
+        assert_ne!(id, file_id(Identity { inode: 2, ..identity }, 2, None));
+        assert_ne!(id, file_id(identity, 3, None));
+        assert_ne!(id, file_id(identity, 2, Some(1)), "an inode's next file is another file");
+    }
+
+    #[test]
+    fn what_is_saved_is_loaded() {
         let dir = tempfile::tempdir().unwrap();
-        let _first = Store::open(dir.path()).unwrap();
-        assert!(matches!(Store::open(dir.path()), Err(StoreError::Taken { .. })));
+        let (store, loaded) = Store::open(dir.path()).unwrap();
+        assert!(loaded.entries.is_empty() && loaded.saved_at.is_none());
+        assert!(matches!(Store::open(dir.path()), Err(StoreError::Taken { .. })), "one agent per directory");
+        let all = || vec![Change::Put(entry(1)), Change::Put(entry(2)), Change::Looked(7)];
+        store.save(&[], all).unwrap();
+        let later = Entry { resume: 10, ..entry(2) };
+        store.save(&[Change::Remove(1), Change::Put(later.clone())], Vec::new).unwrap();
+        drop(store);
+        let (_, loaded) = Store::open(dir.path()).unwrap();
+        assert_eq!((loaded.entries, loaded.looked, loaded.damaged), (vec![later], vec![7], 0));
+    }
+
+    #[test]
+    fn an_entry_is_small() {
+        let held = Held { position: 10 << 30, len: 300, flags: 1 };
+        let held = vec![held; 100];
+        let path: PathBuf = "/var/log/pods/production_podsite-7c9d8f7b6c-x2x5v_0a1b2c3d/podsite/0.log".into();
+        let born = Some(1_795_000_000_000_000_000);
+        let (seen_at, head, size) = (path.clone(), Some(u32::MAX), u64::MAX);
+        let entry = Entry { path, seen_at, born, head, size, resume: u64::MAX, held, ..entry(u64::MAX) };
+        let len = postcard::to_stdvec(&Change::Put(entry)).unwrap().len();
+        assert!(len <= 256 + 100 * 16, "{len}");
     }
 }

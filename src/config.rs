@@ -21,7 +21,7 @@ pub use error::ConfigError;
 pub use join::{Join, JoinTable};
 pub use log_formats::NamedLogFormat;
 pub use route::{Pick, Route, Variant};
-pub use source::{Source, SourceType};
+pub use source::{Source, SourceType, Start};
 pub use value::{
     ApiUrl, EnvelopeName, FieldName, FormatName, Glob, LoggerPattern, NginxLogFormat, Ranged, Zone,
 };
@@ -115,6 +115,10 @@ pub struct Limits {
     pub line_bytes: Ranged<1_024, 16_777_216>,
     /// Milliseconds that stopping may take.
     pub shutdown_ms: Ranged<100, 3_600_000>,
+    /// For each source: deleted files that are kept open until they are shipped.
+    pub unlinked_files: Ranged<0, 10_000>,
+    /// For each source: bytes of such files, and of their copies in the state directory.
+    pub unlinked_bytes: Ranged<0, 1_099_511_627_776>,
 }
 
 impl Default for Limits {
@@ -123,6 +127,8 @@ impl Default for Limits {
             memory_bytes: Ranged::new(16_777_216),
             line_bytes: Ranged::new(1_048_576),
             shutdown_ms: Ranged::new(10_000),
+            unlinked_files: Ranged::new(64),
+            unlinked_bytes: Ranged::new(1_073_741_824),
         }
     }
 }

@@ -7,7 +7,10 @@
 //! at most 255 characters; a slash can't be encoded, so `/` and control characters become `-`. At most 100 per
 //! process, so that a template over user input can't fill an account: beyond that the fallback, counted.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use hivetail_parsers::{Record, Value};
 
@@ -118,6 +121,37 @@ impl Template {
         }
         Some(name)
     }
+}
+
+/// Where a stream's events go.
+#[derive(Clone, Debug)]
+pub struct Destination {
+    template: Template,
+    /// Where all go, if that is one dataset.
+    fixed: Option<DatasetId>,
+}
+
+impl Destination {
+    /// Of events that all have these fields.
+    #[must_use]
+    pub fn new(template: &Template, constants: &[(String, String)], datasets: &Mutex<Datasets>) -> Self {
+        let template = template.with(constants);
+        let fixed = template.fixed().map(|name| lock(datasets).id(&name));
+        Self { template, fixed }
+    }
+
+    /// Where an event goes.
+    #[inline]
+    pub fn of(&self, record: &Record<'_>, datasets: &Mutex<Datasets>) -> DatasetId {
+        self.fixed.unwrap_or_else(|| {
+            let name = self.template.fill(record);
+            lock(datasets).id(name.as_deref().unwrap_or(FALLBACK))
+        })
+    }
+}
+
+fn lock(datasets: &Mutex<Datasets>) -> MutexGuard<'_, Datasets> {
+    datasets.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The datasets of a process.

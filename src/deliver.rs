@@ -219,7 +219,7 @@ mod tests {
     #[test]
     fn verdicts_are_tallied_by_claim() {
         let mut ledger = Ledger::default();
-        let stream = ledger.open_stream(0);
+        let stream = ledger.open_stream(crate::ack::End::default());
         let mut claim = |end, events| {
             let span = ledger.open_span(stream, end, Passed { lines: events, blank: 0 }, &[]);
             Claim { span, events, lines: 1, held: Box::default() }

@@ -12,6 +12,7 @@ mod text;
 
 use hivetail_parsers::{Field, Key, Record, TimeSource, Timestamp, Value};
 
+use crate::dataset::Destination;
 pub use text::STRING_BYTES_MAX;
 use text::write_string;
 
@@ -35,6 +36,8 @@ const AHEAD_S_MAX: i64 = 3_600;
 pub struct Constants {
     json: Vec<u8>,
     count: usize,
+    /// Where the stream's events go, if they decide that.
+    pub destination: Option<Destination>,
 }
 
 impl Constants {

@@ -25,6 +25,9 @@ const HEAD_EXTRA_BYTES: usize = 16;
 /// journal's field.
 const UNDECIDED_BYTES_MAX: usize = 112;
 
+/// How many bytes before its position a buffer keeps: by them its source knows the stream again.
+pub const BEFORE_BYTES: usize = 256;
+
 /// How records are found in a stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Framing {
@@ -149,6 +152,8 @@ pub struct LineBuffer {
     search: Search,
     /// Bytes read past between the head of a record over the cap and what follows in `bytes`.
     skipped: u64,
+    /// From here on, what is in `bytes` follows one another in the stream.
+    whole_from: usize,
 }
 
 impl LineBuffer {
@@ -162,41 +167,65 @@ impl LineBuffer {
     #[must_use]
     pub const fn framed(framing: Framing, line_bytes_max: usize) -> Self {
         let search = Search { at: 0, inside: Inside::Start };
-        Self { bytes: Vec::new(), framing, line_bytes_max, start: 0, position: 0, search, skipped: 0 }
+        Self {
+            bytes: Vec::new(),
+            framing,
+            line_bytes_max,
+            start: 0,
+            position: 0,
+            search,
+            skipped: 0,
+            whole_from: 0,
+        }
     }
 
     /// The most memory that such a buffer takes, in bytes.
     #[must_use]
     pub const fn bytes_max(line_bytes_max: usize) -> usize {
-        line_bytes_max + HEAD_EXTRA_BYTES + UNDECIDED_BYTES_MAX + CHUNK_BYTES
+        BEFORE_BYTES + line_bytes_max + HEAD_EXTRA_BYTES + UNDECIDED_BYTES_MAX + CHUNK_BYTES
     }
 
-    /// Forgets what it holds and goes on at that position, which must be the start of a record.
-    pub fn reset(&mut self, position: u64) {
+    /// Forgets what it holds and goes on at that position, which must be the start of a record; `before` are the bytes
+    /// of the stream right before it, as far as they are known.
+    pub fn reset(&mut self, position: u64, before: &[u8]) {
         self.bytes.clear();
-        (self.start, self.search, self.skipped, self.position) = (0, Search::default(), 0, position);
+        self.bytes.extend_from_slice(before);
+        (self.start, self.search, self.skipped, self.position) =
+            (before.len(), Search::default(), 0, position);
+        self.whole_from = 0;
     }
 
-    /// Goes on inside a record over the cap of which `skipped` was read past: takes its head anew from `read`. If
-    /// the head is no longer there, the record is begun again.
+    /// The [`BEFORE_BYTES`] bytes of the stream right before its position, or all that there are; `None` if it did not
+    /// see them all.
+    #[must_use]
+    pub fn before(&self) -> Option<&[u8]> {
+        let wanted = usize::try_from(self.position).unwrap_or(usize::MAX).min(BEFORE_BYTES);
+        let from = self.start.checked_sub(wanted).filter(|from| *from >= self.whole_from)?;
+        Some(&self.bytes[from..self.start])
+    }
+
+    /// Like [`LineBuffer::reset`], but goes on inside a record over the cap of which `skipped` was read past: takes its
+    /// head anew from `read`. If the head is no longer there, the record is begun again.
     ///
     /// # Errors
     /// What `read` fails with.
     pub fn restore<E>(
         &mut self,
         position: u64,
+        before: &[u8],
         skipped: Skipped,
         read: impl FnOnce(&mut [u8], u64) -> Result<usize, E>,
     ) -> Result<(), E> {
-        self.reset(position);
+        self.reset(position, before);
         if !skipped.is_none() {
-            self.bytes.resize(self.head_bytes(), 0);
-            let head = read(&mut self.bytes, position)?;
-            if head == self.bytes.len() {
+            self.bytes.resize(self.start + self.head_bytes(), 0);
+            let head = read(&mut self.bytes[self.start..], position)?;
+            if head == self.head_bytes() {
                 self.search = Search { at: head, inside: skipped.inside };
                 self.skipped = skipped.bytes;
+                self.whole_from = self.bytes.len();
             } else {
-                self.bytes.clear();
+                self.bytes.truncate(self.start);
             }
         }
         Ok(())
@@ -250,14 +279,23 @@ impl LineBuffer {
 
     /// Moves what is held to the front; of a record over the cap only the head is kept.
     fn make_room(&mut self) {
-        self.bytes.drain(..self.start);
-        self.start = 0;
+        let gone = self.start.saturating_sub(BEFORE_BYTES);
+        self.bytes.drain(..gone);
+        self.start -= gone;
+        self.whole_from = self.whole_from.saturating_sub(gone);
         let head = self.head_bytes();
         if self.search.at > head {
-            self.bytes.drain(head..self.search.at);
+            self.bytes.drain(self.start + head..self.start + self.search.at);
             self.skipped += (self.search.at - head) as u64;
             self.search.at = head;
+            self.whole_from = self.start + head;
         }
+    }
+
+    /// Whether its next record would begin with a NUL.
+    #[must_use]
+    pub fn begins_with_nul(&self) -> bool {
+        self.bytes.get(self.start) == Some(&0)
     }
 
     /// Whether there is a whole record to take.

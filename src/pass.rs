@@ -14,7 +14,7 @@ mod reader;
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use hivetail_parsers::{Format, ParseError, Record, Scratch, Start, Timestamp, envelope, envelope::Inner};
@@ -23,7 +23,7 @@ use crate::{
     ack::{Claim, Held, HeldAt, Passed, StreamId},
     batch::Run,
     config::Source,
-    dataset::{DatasetId, Datasets, Template},
+    dataset::{DatasetId, Datasets, Destination, Template},
     encode::{Constants, Encoder},
     frame::{CHUNK_BYTES, Framing, Line},
     join::{
@@ -132,6 +132,8 @@ pub struct Chunk {
     pub unparsed: u64,
     /// Lines over the cap.
     pub cut: u64,
+    /// NULs where a line should begin.
+    pub nuls: u64,
     /// Joins that had to end early, since there were too many.
     pub evicted: u64,
     /// Whether there was more to do than there was room for.
@@ -185,11 +187,9 @@ impl Pass {
         spares: Spares,
         join_bytes_max: usize,
     ) -> Self {
-        let template = source.dataset.as_ref().map_or(dataset, |own| &own.0).with(&source.constants());
-        let mut locked = datasets.lock().unwrap_or_else(PoisonError::into_inner);
-        let fixed = template.fixed().map(|name| locked.id(&name));
-        drop(locked);
-        let emitter = Emitter { template, fixed, datasets, encoder: Encoder::default(), spares };
+        let template = source.dataset.as_ref().map_or(dataset, |own| &own.0).clone();
+        let destination = Destination::new(&template, &source.constants(), &datasets);
+        let emitter = Emitter { template, destination, datasets, encoder: Encoder::default(), spares };
         let reader = Reader::new(source, join_bytes_max);
         let requests = reader.joins.requests.then(|| Requests::new(&reader.joins));
         Self {
@@ -200,6 +200,13 @@ impl Pass {
             line_bench: Bench::default(),
             event_bench: Bench::default(),
         }
+    }
+
+    /// Where the events of a stream go that all have these fields.
+    #[must_use]
+    pub fn destination(&self, constants: &[(String, String)]) -> Destination {
+        let emitter = &self.outlet.emitter;
+        Destination::new(&emitter.template, constants, &emitter.datasets)
     }
 
     /// How the records that it passes are found in a stream.
@@ -224,6 +231,7 @@ impl Pass {
                 break;
             }
             let taken = Taken::new(facts.stream, line.start, line.end);
+            let line = without_nuls(line, &mut chunk);
             if !self.line(&line, taken, facts, moment, &mut chunk) {
                 chunk.more = true;
                 break;
@@ -409,6 +417,17 @@ struct Hand<'h, 'a> {
     facts: &'h StreamFacts,
     moment: Moment,
     scratch: &'a Scratch,
+}
+
+/// A line without the NULs that it begins with, which whoever truncated its file has left there.
+#[inline]
+fn without_nuls<'l>(line: Line<'l>, chunk: &mut Chunk) -> Line<'l> {
+    if line.text.first() != Some(&0) {
+        return line;
+    }
+    let nuls = line.text.iter().position(|byte| *byte != 0).unwrap_or(line.text.len());
+    chunk.nuls += nuls as u64;
+    Line { text: &line.text[nuls..], ..line }
 }
 
 /// There is nothing in a line, nor in its envelope.

@@ -11,7 +11,7 @@ mod tasks;
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, atomic::Ordering},
     time::Duration,
 };
 
@@ -25,9 +25,9 @@ use crate::{
     ack::{Counts, SharedLedger},
     batch::{Batcher, Run},
     budget::Flow,
-    checkpoint::{Register, Store, StoreError},
+    checkpoint::{Loaded, Register, Store, StoreError},
     clock::Clock,
-    config::{Config, Source, SourceType},
+    config::{Config, Ranged, Source, SourceType, Start, Variant},
     dataset::Datasets,
     deliver::{
         Courier, Packer,
@@ -39,7 +39,8 @@ use crate::{
     shutdown::Deadlines,
     source::{
         Feed,
-        file::{FileSource, discover::Discovery},
+        file::{FileSource, Settings as FileSettings, discover::Discovery},
+        kubernetes::{Environment, OwnPod},
         stdin::StdinSource,
     },
     spare::Spares,
@@ -104,8 +105,11 @@ struct Shared {
 /// When it can't start.
 pub async fn run(job: Job, stop: CancellationToken) -> Result<Report, StartError> {
     let config = &job.config;
-    let store = if job.keeps_state { Some(Store::open(&config.state.dir)?) } else { None };
-    let loaded = store.as_ref().map(Store::load).unwrap_or_default();
+    let (store, loaded) = match job.keeps_state.then(|| Store::open(&config.state.dir)).transpose()? {
+        Some((store, loaded)) => (Some(store), loaded),
+        None => (None, Loaded::default()),
+    };
+    let damaged = loaded.damaged as u64;
     let shared = Shared {
         flow: Flow::new(config.plan().map_or(0, |plan| plan.flow_bytes)),
         ledger: Arc::default(),
@@ -117,6 +121,7 @@ pub async fn run(job: Job, stop: CancellationToken) -> Result<Report, StartError
         give_up: CancellationToken::new(),
         tasks: Tasks::new(stop.clone()),
     };
+    shared.metrics.damaged_checkpoints.store(damaged, Ordering::Relaxed);
     let packer = Arc::new(Packer::new(config.honeycomb.compression)?);
     let courier = courier(&job, &shared, Arc::clone(&packer))?;
     let (to_batcher, runs) = mpsc::channel(RUNS_QUEUED_MAX);
@@ -204,13 +209,15 @@ fn spawn_sources(
 ) -> TaskTracker {
     let inputs = TaskTracker::new();
     let line_bytes_max = job.config.limits.line_bytes.get();
-    let joining = job.config.source.iter().filter(|source| source.get_ref().joins_anything()).count();
+    let own_pod = OwnPod::of(Environment::of_process());
+    let variants: Vec<Variant> =
+        job.config.source.iter().flat_map(|source| source.get_ref().variants(&own_pod)).collect();
+    let joining = variants.iter().filter(|variant| variant.source.joins_anything()).count();
     let join_bytes_max = job.config.plan().map_or(0, |plan| plan.join_bytes) / joining.max(1);
-    for source in &job.config.source {
-        let source = source.get_ref();
+    for Variant { source, pick } in variants {
         let feed = Feed {
             pass: Pass::new(
-                source,
+                &source,
                 &job.config.honeycomb.dataset.0,
                 Arc::clone(&shared.datasets),
                 shared.spares.clone(),
@@ -223,25 +230,38 @@ fn spawn_sources(
             metrics: Arc::clone(&shared.metrics),
             clock: shared.clock,
         };
-        match source.kind {
-            SourceType::File | SourceType::Kubernetes => {
-                let register = Arc::clone(&shared.register);
-                let fields = source.constants();
-                let discovery = Discovery::new(source);
-                let files = FileSource::new(feed, discovery, fields, job.once, register, line_bytes_max);
-                shared.tasks.spawn(&inputs, "file source", files.run(stop.clone()));
-            }
-            SourceType::Stdin => {
-                let buffer = LineBuffer::framed(feed.pass.framing(), line_bytes_max);
-                let stdin = StdinSource { feed, facts: stdin_facts(source), buffer };
-                let ended = inputs.token();
-                let stdin = stdin.run(stop.clone(), shared.give_up.clone(), ended);
-                shared.tasks.spawn(drain, "stdin source", stdin);
-            }
+        if source.kind == SourceType::Stdin {
+            let buffer = LineBuffer::framed(feed.pass.framing(), line_bytes_max);
+            let stdin = StdinSource { feed, facts: stdin_facts(&source), buffer };
+            let ended = inputs.token();
+            let stdin = stdin.run(stop.clone(), shared.give_up.clone(), ended);
+            shared.tasks.spawn(drain, "stdin source", stdin);
+        } else {
+            let settings = file_settings(job, &source);
+            let discovery = Discovery::new(&source, pick);
+            let files = FileSource::new(feed, discovery, settings, Arc::clone(&shared.register));
+            shared.tasks.spawn(&inputs, "file source", files.run(stop.clone()));
         }
     }
     inputs.close();
     inputs
+}
+
+fn file_settings(job: &Job, source: &Source) -> FileSettings {
+    let limits = &job.config.limits;
+    FileSettings {
+        fields: source.constants(),
+        once: job.once,
+        kubernetes: source.kind == SourceType::Kubernetes,
+        start_at_end: source.start == Start::End,
+        ignore_older: source.ignore_older_s.map(|age| Duration::from_secs(age.get() as u64)),
+        partial_timeout: source.partial_timeout_ms.map(Ranged::as_ms),
+        poll: source.poll,
+        line_bytes_max: limits.line_bytes.get(),
+        unlinked_files_max: limits.unlinked_files.get(),
+        unlinked_bytes_max: limits.unlinked_bytes.get() as u64,
+        state_dir: job.keeps_state.then(|| job.config.state.dir.clone()),
+    }
 }
 
 fn stdin_facts(source: &Source) -> StreamFacts {

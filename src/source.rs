@@ -13,7 +13,7 @@ use std::sync::{Arc, atomic::Ordering};
 use tokio::sync::mpsc;
 
 use crate::{
-    ack::{Claim, Held, Outcome, Passed, SharedLedger, StreamId},
+    ack::{Claim, End, Held, Outcome, Passed, SharedLedger, StreamId},
     batch::{Key, Run},
     budget::{Flow, Reservation},
     clock::Clock,
@@ -54,7 +54,7 @@ impl Feed {
         let chunk = self.pass.run(buffer.lines(), facts, moment, reservation.bytes());
         let start = buffer.position();
         buffer.take(chunk.end.max(start));
-        self.enter(chunk, start, facts.stream, reservation).await;
+        self.enter(chunk, start, end_of(buffer), facts.stream, reservation).await;
     }
 
     /// Passes the line that the stream ended without ending.
@@ -69,33 +69,33 @@ impl Feed {
         let line: Option<Line<'_>> = buffer.unfinished_line();
         let chunk = self.pass.run(line.into_iter(), facts, moment, reservation.bytes());
         if chunk.end > start {
-            buffer.reset(chunk.end);
+            buffer.take(chunk.end);
         }
-        self.enter(chunk, start, facts.stream, reservation).await;
+        self.enter(chunk, start, end_of(buffer), facts.stream, reservation).await;
     }
 
-    /// Ends the joins of the stream's lineage whose time is over; `position` is how far the stream was read. Answers
+    /// Ends the joins of the stream's lineage whose time is over; `end` is how far the stream was read. Answers
     /// whether there was more to do than there was room for.
     pub async fn expire(
         &mut self,
         facts: &StreamFacts,
-        position: u64,
+        end: End,
         elapsed_ms: u64,
         reservation: Reservation,
     ) -> bool {
         let moment = self.moment(elapsed_ms);
         let chunk = self.pass.expire(facts.lineage, moment, reservation.bytes());
         let more = chunk.more;
-        self.enter(chunk, position, facts.stream, reservation).await;
+        self.enter(chunk, end.position, end, facts.stream, reservation).await;
         more
     }
 
     /// Ends all joins, since nothing more will come; like [`Feed::expire`] for any stream.
-    pub async fn flush(&mut self, stream: StreamId, position: u64, reservation: Reservation) -> bool {
+    pub async fn flush(&mut self, stream: StreamId, end: End, reservation: Reservation) -> bool {
         let moment = self.moment(0);
         let chunk = self.pass.flush(moment, reservation.bytes());
         let more = chunk.more;
-        self.enter(chunk, position, stream, reservation).await;
+        self.enter(chunk, end.position, end, stream, reservation).await;
         more
     }
 
@@ -105,13 +105,13 @@ impl Feed {
         line: &Line<'_>,
         held: Held,
         facts: &StreamFacts,
-        position: u64,
+        end: End,
         reservation: Reservation,
     ) -> bool {
         let moment = self.moment(0);
         let chunk = self.pass.recover(line, held, facts, moment, reservation.bytes());
         let more = chunk.more;
-        self.enter(chunk, position, facts.stream, reservation).await;
+        self.enter(chunk, end.position, end, facts.stream, reservation).await;
         more
     }
 
@@ -119,16 +119,28 @@ impl Feed {
         Moment { received: self.clock.now(), elapsed_ms }
     }
 
-    /// Enters what a pass made in the ledger, and hands the runs on. `start` is where the stream was before.
-    async fn enter(&mut self, chunk: Chunk, start: u64, stream: StreamId, mut reservation: Reservation) {
-        let end = chunk.end.max(start);
-        if end == start && chunk.runs.is_empty() && chunk.released.is_empty() && chunk.retold.is_empty() {
+    /// Enters what a pass made in the ledger, and hands the runs on. `start` is where the stream was before, `end` where
+    /// it is now.
+    async fn enter(
+        &mut self,
+        chunk: Chunk,
+        start: u64,
+        end: End,
+        stream: StreamId,
+        mut reservation: Reservation,
+    ) {
+        if end.position == start
+            && chunk.runs.is_empty()
+            && chunk.released.is_empty()
+            && chunk.retold.is_empty()
+        {
             return;
         }
         let metrics = &self.metrics;
-        metrics.read_bytes.fetch_add(end - start, Ordering::Relaxed);
+        metrics.read_bytes.fetch_add(end.position - start, Ordering::Relaxed);
         metrics.unparsed.fetch_add(chunk.unparsed, Ordering::Relaxed);
         metrics.cut.fetch_add(chunk.cut, Ordering::Relaxed);
+        metrics.nul_bytes.fetch_add(chunk.nuls, Ordering::Relaxed);
         metrics.evicted.fetch_add(chunk.evicted, Ordering::Relaxed);
         // Others may have what is not needed before this one waits for the batcher.
         reservation.shrink_to(chunk.runs.iter().map(Encoded::cost).sum());
@@ -168,6 +180,11 @@ impl Feed {
             let claim = Claim { span, events: lines, lines: 1, held: Box::default() };
             ledger.decide(&claim, lines, Outcome::Shutdown);
         });
-        buffer.reset(end);
+        buffer.reset(end, &[]);
     }
+}
+
+/// How far a buffer's records were taken, and what the stream is known again by there.
+fn end_of(buffer: &LineBuffer) -> End {
+    End { position: buffer.position(), tail: buffer.before().map(crc32fast::hash) }
 }

@@ -24,6 +24,12 @@ pub struct Metrics {
     pub cut: AtomicU64,
     /// Joins that had to end early, since there were too many.
     pub evicted: AtomicU64,
+    /// Bytes of files that were gone before they could be read.
+    pub missed_bytes: AtomicU64,
+    /// NULs where a line should begin.
+    pub nul_bytes: AtomicU64,
+    /// Checkpoint files that were damaged.
+    pub damaged_checkpoints: AtomicU64,
     /// Requests answered or failed.
     pub requests: AtomicU64,
     /// Events that had to be sent again, each time counted.
@@ -45,6 +51,9 @@ impl Metrics {
             blank = counts.blank,
             cut = get(&self.cut),
             evicted = get(&self.evicted),
+            missed_bytes = get(&self.missed_bytes),
+            nul_bytes = get(&self.nul_bytes),
+            damaged_checkpoints = get(&self.damaged_checkpoints),
             refused = counts.refused,
             dropped_at_shutdown = counts.shutdown,
             open = counts.open,

@@ -1,79 +1,147 @@
 //! The register: which streams are files, and what the last checkpoint said of files not met again yet.
 //!
-//! Takes the file sources' streams, gives the entries to save: for each file the ledger's mark.
+//! Takes the file sources' streams, gives the changes to save: for each file what its source knows of it and the
+//! ledger's mark.
 //!
 //! Invariant: a file leaves the register only when its stream is closed and decided, or when its source has
 //! looked for it and it is gone.
 
 use std::{
-    collections::{BTreeMap, HashSet},
-    sync::{Mutex, PoisonError},
+    collections::{BTreeMap, BTreeSet, HashSet},
+    path::Path,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::SystemTime,
 };
 
-use super::{Entry, FileKey, Identity};
+use super::{Change, Entry, Identity, Loaded};
 use crate::ack::{Ledger, StreamId};
 
 /// All files of a process.
 #[derive(Debug, Default)]
 pub struct Register {
-    files: Mutex<BTreeMap<StreamId, (String, FileKey)>>,
-    pending: Mutex<Vec<Entry>>,
-    followed: Mutex<HashSet<Identity>>,
+    files: Mutex<Files>,
+    saved_at: Option<SystemTime>,
+    damaged: bool,
+}
+
+#[derive(Debug, Default)]
+struct Files {
+    /// The mark in these entries is not kept up to date: it is the ledger's.
+    known: BTreeMap<StreamId, Entry>,
+    /// Files of the last run that were not met again yet.
+    pending: BTreeMap<u64, Entry>,
+    claimed: HashSet<Identity>,
+    looked: BTreeSet<u32>,
+    changed: BTreeSet<StreamId>,
+    /// Changes that are not of a stream.
+    others: Vec<Change>,
 }
 
 impl Register {
     /// Begins with what was loaded.
     #[must_use]
-    pub fn new(loaded: Vec<Entry>) -> Self {
-        Self { pending: Mutex::new(loaded), ..Self::default() }
+    pub fn new(loaded: Loaded) -> Self {
+        let files = Files {
+            pending: loaded.entries.into_iter().map(|entry| (entry.id, entry)).collect(),
+            looked: loaded.looked.into_iter().collect(),
+            ..Files::default()
+        };
+        Self { files: Mutex::new(files), saved_at: loaded.saved_at, damaged: loaded.damaged > 0 }
     }
 
-    /// A stream is a file. What was known of that file, from before or of an older generation, is forgotten:
-    /// bytes that were truncated away can't be read again.
-    pub fn add(&self, stream: StreamId, path: &str, key: FileKey) {
-        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        files.retain(|_, (_, other)| other.identity != key.identity);
-        files.insert(stream, (path.to_owned(), key));
-        self.forget(key.identity);
+    /// When the last run saved last.
+    #[must_use]
+    pub const fn saved_at(&self) -> Option<SystemTime> {
+        self.saved_at
+    }
+
+    fn files(&self) -> MutexGuard<'_, Files> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that a source has looked for its files; answers whether that is for the first time ever.
+    pub fn looks_first(&self, source: u32) -> bool {
+        let mut files = self.files();
+        let first = files.looked.insert(source);
+        files.others.push(Change::Looked(source));
+        first && !self.damaged
+    }
+
+    /// A stream is a file.
+    pub fn add(&self, stream: StreamId, entry: Entry) {
+        let mut files = self.files();
+        files.pending.remove(&entry.id);
+        files.known.insert(stream, entry);
+        files.changed.insert(stream);
+    }
+
+    /// There is news of a stream's file.
+    pub fn update(&self, stream: StreamId, tell: impl FnOnce(&mut Entry)) {
+        let mut files = self.files();
+        if let Some(entry) = files.known.get_mut(&stream) {
+            tell(entry);
+            files.changed.insert(stream);
+        }
     }
 
     /// Claims a file for one source; `false` if another one follows it already.
     pub fn claim(&self, identity: Identity) -> bool {
-        self.followed.lock().unwrap_or_else(PoisonError::into_inner).insert(identity)
+        self.files().claimed.insert(identity)
+    }
+
+    /// Whether a file is followed by some source.
+    #[must_use]
+    pub fn is_claimed(&self, identity: Identity) -> bool {
+        self.files().claimed.contains(&identity)
     }
 
     /// A source has let go of a file.
     pub fn release(&self, identity: Identity) {
-        self.followed.lock().unwrap_or_else(PoisonError::into_inner).remove(&identity);
+        self.files().claimed.remove(&identity);
     }
 
-    /// The entries of files that were not met again yet.
+    /// The entries of files that were not met again yet and that were first seen at such paths.
+    pub fn pending(&self, is_meant: impl Fn(&Path) -> bool) -> Vec<Entry> {
+        self.files().pending.values().filter(|entry| is_meant(&entry.path)).cloned().collect()
+    }
+
+    /// A file of the last run was looked for in vain.
+    pub fn forget(&self, id: u64) {
+        let mut files = self.files();
+        if files.pending.remove(&id).is_some() {
+            files.others.push(Change::Remove(id));
+        }
+    }
+
+    /// What has changed since the last call.
     #[must_use]
-    pub fn pending(&self) -> Vec<Entry> {
-        self.pending.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub fn changes(&self, ledger: &mut Ledger) -> Vec<Change> {
+        let mut files = self.files();
+        let mut changed = ledger.take_changed();
+        changed.append(&mut files.changed);
+        let mut changes = std::mem::take(&mut files.others);
+        changes.extend(changed.into_iter().filter_map(|stream| match files.entry(ledger, stream) {
+            Some(entry) => Some(Change::Put(entry)),
+            None => files.known.remove(&stream).map(|entry| Change::Remove(entry.id)),
+        }));
+        changes
     }
 
-    /// The entry of a file that is met again.
+    /// Everything there is to save.
     #[must_use]
-    pub fn pending_of(&self, identity: Identity) -> Option<Entry> {
-        self.pending().into_iter().find(|entry| entry.key.identity == identity)
+    pub fn all(&self, ledger: &Ledger) -> Vec<Change> {
+        let files = self.files();
+        let known = files.known.keys().filter_map(|stream| files.entry(ledger, *stream));
+        let entries = known.chain(files.pending.values().cloned()).map(Change::Put);
+        entries.chain(files.looked.iter().copied().map(Change::Looked)).collect()
     }
+}
 
-    /// A file was looked for in vain, or is known under a stream by now.
-    pub fn forget(&self, identity: Identity) {
-        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
-        pending.retain(|entry| entry.key.identity != identity);
-    }
-
-    /// What is to be saved.
-    #[must_use]
-    pub fn entries(&self, ledger: &Ledger) -> Vec<Entry> {
-        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        files.retain(|stream, _| ledger.mark(*stream).is_some());
-        let entry = |(stream, (path, key)): (&StreamId, &(String, FileKey))| {
-            let mark = ledger.mark(*stream)?;
-            Some(Entry { path: path.clone(), key: *key, resume: mark.resume, held: mark.held })
-        };
-        files.iter().filter_map(entry).chain(self.pending()).collect()
+impl Files {
+    /// A stream's entry, with its mark.
+    fn entry(&self, ledger: &Ledger, stream: StreamId) -> Option<Entry> {
+        let mark = ledger.mark(stream)?;
+        let known = self.known.get(&stream)?;
+        Some(Entry { resume: mark.resume, tail: mark.tail, held: mark.held, ..known.clone() })
     }
 }

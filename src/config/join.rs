@@ -12,6 +12,9 @@ use crate::join::{Settings, lines::Rule};
 /// The most memory that a compiled pattern takes.
 const PATTERN_BYTES_MAX: usize = 1_000_000;
 
+/// How long the rest of a line is waited for that a platform has split.
+const SPLIT_TIMEOUT_MS: Ranged<10, 3_600_000> = Ranged::new(5_000);
+
 /// `join`
 #[derive(Clone, Debug)]
 pub enum Join {
@@ -161,7 +164,7 @@ impl Source {
             lines_max: table.max_lines.get(),
             event_bytes_max: table.max_bytes.get(),
             timeout_ms: table.timeout_ms.get() as u64,
-            partial_timeout_ms: self.partial_timeout_ms.get() as u64,
+            partial_timeout_ms: self.partial_timeout_ms.unwrap_or(SPLIT_TIMEOUT_MS).get() as u64,
             requests: self.join_requests && (self.is_logger() || self.format.0 == Format::LoggerJson),
             query_events: self.query_events,
             window_ms: self.request_window_s.get() as u64 * 1_000,

@@ -155,6 +155,15 @@ impl Pick {
         }
     }
 
+    /// Its number among the variants of its source.
+    #[must_use]
+    pub const fn number(&self) -> usize {
+        match self {
+            Self::Routed { route: Some(route), .. } => *route + 1,
+            _ => 0,
+        }
+    }
+
     /// Whether it is for a file of which nothing tells whose container wrote it: that has no route.
     #[must_use]
     pub const fn picks_strangers(&self) -> bool {

@@ -35,6 +35,17 @@ pub enum SourceType {
     Stdin,
 }
 
+/// Where in a file to begin.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Start {
+    /// With its first line.
+    #[default]
+    Beginning,
+    /// With the first line after those that are there.
+    End,
+}
+
 /// `[[source]]`
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -48,6 +59,18 @@ pub struct Source {
     /// Globs of paths, or of names alone, that are not followed.
     #[serde(default)]
     pub exclude: Vec<Glob>,
+    /// Where files are begun that are there at the first start of all.
+    #[serde(default)]
+    pub start: Start,
+    /// Seconds: files that were not written to for so long when the agent starts, and are new to it, are begun at their
+    /// end.
+    pub ignore_older_s: Option<Ranged<1, 3_155_760_000>>,
+    /// Whether to look at the files each second instead of waiting for news of them.
+    #[serde(default)]
+    pub poll: bool,
+    /// Folders that links may lead into, beside those of the patterns, /var/log and /var/lib/docker/containers.
+    #[serde(default)]
+    pub link_roots: Vec<PathBuf>,
     /// The layer that a platform put round each line.
     #[serde(default)]
     pub envelope: EnvelopeName,
@@ -76,9 +99,9 @@ pub struct Source {
     /// Seconds that a request without an answer is waited for.
     #[serde(default = "window_s")]
     pub request_window_s: Ranged<1, 86_400>,
-    /// Milliseconds that the rest of a line is waited for which a platform has split.
-    #[serde(default = "partial_timeout_ms")]
-    pub partial_timeout_ms: Ranged<10, 3_600_000>,
+    /// Milliseconds that the rest of a line is waited for: of one that a platform has split, 5,000 by default; of one in
+    /// the making in a live file, for ever by default.
+    pub partial_timeout_ms: Option<Ranged<10, 3_600_000>>,
     /// Names whose values are not shipped, beside password, token and secret, as in Phoenix' own `filter_parameters`.
     #[serde(default)]
     pub filter_parameters: Vec<String>,
@@ -102,10 +125,6 @@ const fn window_s() -> Ranged<1, 86_400> {
     Ranged::new(600)
 }
 
-const fn partial_timeout_ms() -> Ranged<10, 3_600_000> {
-    Ranged::new(5_000)
-}
-
 impl Source {
     /// A source of that kind with everything else as by default.
     #[must_use]
@@ -114,6 +133,10 @@ impl Source {
             kind,
             paths: Vec::new(),
             exclude: Vec::new(),
+            start: Start::default(),
+            ignore_older_s: None,
+            poll: false,
+            link_roots: Vec::new(),
             envelope: EnvelopeName::default(),
             format: FormatName::default(),
             log_format: None,
@@ -125,7 +148,7 @@ impl Source {
             join_requests: yes(),
             query_events: false,
             request_window_s: window_s(),
-            partial_timeout_ms: partial_timeout_ms(),
+            partial_timeout_ms: None,
             filter_parameters: Vec::new(),
             service: None,
             dataset: None,
@@ -157,6 +180,9 @@ impl Source {
             SourceType::File if self.paths.is_empty() => "a file source needs `paths`",
             SourceType::Stdin if !self.paths.is_empty() => "`paths` are for a file or kubernetes source",
             SourceType::Stdin if !self.exclude.is_empty() => "`exclude` is for a file or kubernetes source",
+            SourceType::Stdin if self.has_file_keys() => {
+                "`start`, `ignore_older_s`, `poll` and `link_roots` are for a file or kubernetes source"
+            }
             SourceType::Kubernetes if !matches!(self.envelope.0, Envelope::Cri | Envelope::Docker) => {
                 "`envelope` of a kubernetes source is told line by line, cri or docker: leave it out"
             }
@@ -184,6 +210,11 @@ impl Source {
             }
             _ => return self.join_contradiction(),
         })
+    }
+
+    fn has_file_keys(&self) -> bool {
+        let lists = !self.link_roots.is_empty() || self.ignore_older_s.is_some();
+        lists || self.poll || self.start != Start::default()
     }
 
     /// The fields that all its events have, `service.name` among them.

@@ -132,7 +132,7 @@ mod tests {
     /// A batch of four events.
     fn batch() -> Batch {
         let mut ledger = Ledger::default();
-        let stream = ledger.open_stream(0);
+        let stream = ledger.open_stream(crate::ack::End::default());
         let span = ledger.open_span(stream, 1, Passed { lines: 4, blank: 0 }, &[]);
         let run = Run {
             key: Key { dataset: Datasets::default().id("d"), replayable: true },

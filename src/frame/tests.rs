@@ -47,21 +47,28 @@ fn in_pieces(framing: Framing, input: &[u8], cuts: &[usize], one_by_one: bool) -
         // A turn is long enough to get on.
         if !skipped.is_none() && skipped != last {
             last = skipped;
-            buffer.reset(7);
+            buffer.reset(7, &[]);
             let head = |room: &mut [u8], at: u64| -> Result<usize, ()> {
                 let at = usize::try_from(at).unwrap();
                 room.copy_from_slice(&input[at..at + room.len()]);
                 Ok(room.len())
             };
-            buffer.restore(position, skipped, head).unwrap();
+            buffer.restore(position, &[], skipped, head).unwrap();
         }
         if fill(&mut buffer, input, *cut) == 0 {
             break;
         }
         while buffer.has_line() {
+            let known = buffer.before().map(<[u8]>::len);
             let count = if one_by_one { 1 } else { usize::MAX };
             lines.extend(buffer.lines().take(count).map(own));
             buffer.take(lines.last().unwrap().2);
+            let position = usize::try_from(buffer.position()).unwrap();
+            let wanted = position.min(BEFORE_BYTES);
+            match buffer.before() {
+                Some(before) => assert_eq!(before, &input[position - wanted..position]),
+                None => assert!(known.is_none() || position >= CAP, "only a record over the cap hides it"),
+            }
         }
         assert!(buffer.bytes.len() <= LineBuffer::bytes_max(CAP) - CHUNK_BYTES + cut);
     }
@@ -201,7 +208,7 @@ fn a_head_that_is_gone_is_begun_again() {
     assert!(!buffer.has_line());
     let skipped = buffer.skipped();
     assert!(!skipped.is_none());
-    let gone: Result<(), ()> = buffer.restore(0, skipped, |_, _| Ok(3));
+    let gone: Result<(), ()> = buffer.restore(0, &[], skipped, |_, _| Ok(3));
     gone.unwrap();
     assert_eq!((buffer.read_position(), buffer.skipped()), (0, Skipped::default()));
 }

@@ -4,16 +4,14 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
-
-use hivetail_parsers::Record;
 
 use super::{Chunk, Encoded};
 use crate::{
     ack::{Claim, HeldAt, SpanId},
     batch::Run,
-    dataset::{DatasetId, Datasets, FALLBACK, Template},
+    dataset::{DatasetId, Datasets, Destination, Template},
     encode::{Encoder, Event},
     join::Taken,
     spare::Spares,
@@ -22,9 +20,9 @@ use crate::{
 /// Encodes events into runs.
 #[derive(Debug)]
 pub(super) struct Emitter {
+    /// As configured: a stream may have its own.
     pub(super) template: Template,
-    /// Where all events go, if that is one dataset.
-    pub(super) fixed: Option<DatasetId>,
+    pub(super) destination: Destination,
     pub(super) datasets: Arc<Mutex<Datasets>>,
     pub(super) encoder: Encoder,
     pub(super) spares: Spares,
@@ -45,7 +43,8 @@ impl Emitter {
         lines: &[Taken],
         more: &[Taken],
     ) -> bool {
-        let dataset = self.fixed.unwrap_or_else(|| self.dataset_of(event.record));
+        let destination = event.constants.destination.as_ref().unwrap_or(&self.destination);
+        let dataset = destination.of(event.record, &self.datasets);
         let index = run_index(&mut chunk.runs, dataset, &self.spares);
         let run = &mut chunk.runs[index];
         let before = run.events.len();
@@ -68,12 +67,6 @@ impl Emitter {
         chunk.passed.lines += here;
         chunk.events += 1;
         true
-    }
-
-    fn dataset_of(&self, record: &Record<'_>) -> DatasetId {
-        let name = self.template.fill(record);
-        let mut datasets = self.datasets.lock().unwrap_or_else(PoisonError::into_inner);
-        datasets.id(name.as_deref().unwrap_or(FALLBACK))
     }
 }
 

@@ -1,4 +1,4 @@
-//! The checkpoint's task: saves the marks at most a second after they moved, and at the end.
+//! The checkpoint's task: saves what has changed at most a second later, and at the end.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     ack::SharedLedger,
-    checkpoint::{Entry, Register, Store},
+    checkpoint::{Register, Store},
 };
 
 /// The least time between two saves.
@@ -19,43 +19,49 @@ pub(super) async fn run(
     register: Arc<Register>,
     end: CancellationToken,
 ) {
-    let mut saved = None;
     let mut failing = false;
-    while !end.is_cancelled() {
-        tokio::select! {
-            () = ledger.changed() => {}
+    loop {
+        let ending = tokio::select! {
+            () = ledger.changed() => false,
             // A full disk may have room again.
-            () = tokio::time::sleep(INTERVAL), if failing => {}
-            () = end.cancelled() => {}
-        }
-        let entries = ledger.read(|ledger| register.entries(ledger));
-        if saved.as_ref() != Some(&entries) {
-            let result = save(&store, entries.clone()).await;
-            if let Err(error) = &result {
-                if !failing {
-                    tracing::error!(%error, "the checkpoint can't be saved: shipping goes on, a restart would repeat lines");
-                }
-            } else if failing {
-                tracing::info!("the checkpoint is saved again");
+            () = tokio::time::sleep(INTERVAL), if failing => false,
+            () = end.cancelled() => true,
+        };
+        let result = save(&store, &ledger, &register, failing || ending).await;
+        match &result {
+            Err(error) if ending => {
+                tracing::error!(%error, "the last checkpoint can't be saved: the next start repeats lines");
             }
-            failing = result.is_err();
-            saved = result.ok().map(|()| entries);
+            Err(error) if !failing => {
+                tracing::error!(%error, "the checkpoint can't be saved: shipping goes on, a restart would repeat lines");
+            }
+            Ok(()) if failing => tracing::info!("the checkpoint is saved again"),
+            _ => {}
+        }
+        failing = result.is_err();
+        if ending {
+            return;
         }
         tokio::select! {
             () = tokio::time::sleep(INTERVAL) => {}
             () = end.cancelled() => {}
         }
     }
-    let entries = ledger.read(|ledger| register.entries(ledger));
-    if saved.as_ref() != Some(&entries)
-        && let Err(error) = save(&store, entries).await
-    {
-        tracing::error!(%error, "the last checkpoint can't be saved: the next start repeats lines");
-    }
 }
 
+/// Saves what has changed; with `always` also nothing: the next start asks when the last run was still there.
 /// Syncing may take long: not on a thread that others wait for.
-async fn save(store: &Arc<Store>, entries: Vec<Entry>) -> std::io::Result<()> {
-    let store = Arc::clone(store);
-    tokio::task::spawn_blocking(move || store.save(&entries)).await.map_err(std::io::Error::other)?
+async fn save(
+    store: &Arc<Store>,
+    ledger: &Arc<SharedLedger>,
+    register: &Arc<Register>,
+    always: bool,
+) -> std::io::Result<()> {
+    let changes = ledger.quietly(|ledger| register.changes(ledger));
+    if changes.is_empty() && !always {
+        return Ok(());
+    }
+    let (store, ledger, register) = (Arc::clone(store), Arc::clone(ledger), Arc::clone(register));
+    let saving = move || store.save(&changes, || ledger.read(|ledger| register.all(ledger)));
+    tokio::task::spawn_blocking(saving).await.map_err(std::io::Error::other)?
 }

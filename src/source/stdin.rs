@@ -11,6 +11,7 @@ use tokio_util::{sync::CancellationToken, task::task_tracker::TaskTrackerToken};
 
 use super::Feed;
 use crate::{
+    ack::End,
     budget::{Flow, Reservation},
     frame::{CHUNK_BYTES, LineBuffer},
     join::clock::JoinClock,
@@ -38,7 +39,7 @@ impl StdinSource {
     /// Reads until the input ends or `stop`. `input` is dropped when the input ends, even if its last lines still
     /// wait for flow bytes. Ends early when delivery gives up.
     pub async fn run(mut self, stop: CancellationToken, give_up: CancellationToken, input: TaskTrackerToken) {
-        let stream = self.feed.ledger.with(|ledger| ledger.open_stream(0));
+        let stream = self.feed.ledger.with(|ledger| ledger.open_stream(End::default()));
         self.facts.stream = stream;
         let mut clock = JoinClock::default();
         let flow = self.feed.flow.clone();
@@ -88,7 +89,7 @@ impl StdinSource {
         let flow = self.feed.flow.clone();
         let (position, elapsed_ms) = (self.buffer.position(), clock.elapsed_ms());
         while let Some(reservation) = reserve(&flow, give_up).await {
-            if !self.feed.expire(&self.facts, position, elapsed_ms, reservation).await {
+            if !self.feed.expire(&self.facts, End::at(position), elapsed_ms, reservation).await {
                 return true;
             }
         }
@@ -103,7 +104,7 @@ impl StdinSource {
             self.feed.unfinished_line(&mut self.buffer, &self.facts, clock.elapsed_ms(), reservation).await;
         }
         while let Some(reservation) = reserve(&flow, give_up).await {
-            if !self.feed.flush(self.facts.stream, self.buffer.position(), reservation).await {
+            if !self.feed.flush(self.facts.stream, End::at(self.buffer.position()), reservation).await {
                 return true;
             }
         }

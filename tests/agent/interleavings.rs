@@ -149,7 +149,7 @@ impl Run {
     /// Reads both streams in turns, in pieces of `cuts`.
     fn read(&mut self, texts: &[Vec<u8>; 2], cuts: &[usize]) {
         let open = |ledger: &mut Ledger, lineage| {
-            let stream = ledger.open_stream(0);
+            let stream = ledger.open_stream(hivetail::ack::End::default());
             StreamFacts { stream, lineage, tells_offset: true, ..StreamFacts::new(Constants::default()) }
         };
         let facts = [open(&mut self.ledger, 0), open(&mut self.ledger, 1)];

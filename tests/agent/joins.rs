@@ -9,7 +9,10 @@ use std::{
 };
 
 use hive::{Event, Fault};
-use serde_json::Value;
+use hivetail::{
+    ack::Held,
+    checkpoint::{self, Entry},
+};
 
 use crate::support::{Stage, hivetail, soon, spawn_run, text};
 
@@ -32,14 +35,16 @@ fn requests(stage: &Stage, path: &str) -> Vec<Event> {
     stage.hive.events().into_iter().filter(|event| text(event, "url.path") == path).collect()
 }
 
+/// Whether its second held line is the last of an event that was shipped.
+fn held_as_context(entry: &Entry) -> bool {
+    entry.held.get(1).is_some_and(|held| held.flags == Held::CONTEXT | Held::LAST)
+}
+
 /// Waits until the saved checkpoint says so.
-async fn checkpoint(state: &Path, is_so: impl Fn(&[Value]) -> bool) {
+async fn saved(state: &Path, is_so: impl Fn(&[Entry]) -> bool) {
     soon("the checkpoint", async {
         loop {
-            let text = fs::read_to_string(state.join("checkpoint")).unwrap_or_default();
-            let entries: Vec<Value> =
-                text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-            if is_so(&entries) {
+            if is_so(&checkpoint::load(state).entries) {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -79,10 +84,7 @@ async fn kill_9_leaves_a_half_read_request_and_trace_whole() {
     stage.append("a.log", begun("1") + &begun("2") + &answered("2"));
     stage.append("a.log", "12:00:00.020 [error] GenServer A.B terminating\n** (RuntimeError) boom\n");
     let mut child = spawn_run(&config);
-    checkpoint(&stage.path("state"), |entries| {
-        entries.iter().any(|entry| entry["held"].as_array().is_some_and(|held| held.len() == 3))
-    })
-    .await;
+    saved(&stage.path("state"), |entries| entries.iter().any(|entry| entry.held.len() == 3)).await;
     child.kill().unwrap();
     child.wait().unwrap();
     stage.append("a.log", "    (a 0.1.0) lib/a/b.ex:12: A.B.c/1\n".to_owned() + &answered("1"));
@@ -102,7 +104,7 @@ async fn a_request_survives_a_rotation_and_a_restart_in_between() {
     let toml = stage.toml("a.log", PHOENIX, "");
     stage.append("a.log", begun("1") + &begun("2"));
     let agent = stage.start(&toml, false);
-    checkpoint(&stage.path("state"), |entries| !entries.is_empty() && entries[0]["held"][1].is_array()).await;
+    saved(&stage.path("state"), |entries| entries.iter().any(|entry| entry.held.len() == 2)).await;
     fs::rename(stage.path("a.log"), stage.path("a.log.1")).unwrap();
     stage.append("a.log", answered("1"));
     soon("the first request", stage.hive.wait_for_events(1)).await;
@@ -255,10 +257,10 @@ async fn what_was_logged_before_a_kill_counts_after_it() {
     let config = stage.config_file(&stage.toml("a.log", PHOENIX, ""));
     stage.append("a.log", begun("1"));
     let mut child = spawn_run(&config);
-    checkpoint(&stage.path("state"), |entries| entries.iter().any(|entry| entry["held"][0].is_array())).await;
+    saved(&stage.path("state"), |entries| entries.iter().any(|entry| !entry.held.is_empty())).await;
     stage.append("a.log", logged("1", "half way"));
     soon("the log line", stage.hive.wait_for_events(1)).await;
-    checkpoint(&stage.path("state"), |entries| entries.iter().any(|entry| entry["held"][1][2] == 3)).await;
+    saved(&stage.path("state"), |entries| entries.iter().any(held_as_context)).await;
     child.kill().unwrap();
     child.wait().unwrap();
     stage.append("a.log", answered("1"));
@@ -319,14 +321,11 @@ async fn files_from_the_checkpoint_are_followed_in_their_order() {
     let config = stage.config_file(&toml);
     stage.append("a.log", begun("1"));
     let mut child = spawn_run(&config);
-    checkpoint(&stage.path("state"), |entries| entries.iter().any(|entry| entry["held"][0].is_array())).await;
+    saved(&stage.path("state"), |entries| entries.iter().any(|entry| !entry.held.is_empty())).await;
     fs::rename(stage.path("a.log"), stage.path("a.log.1")).unwrap();
     stage.append("a.log", begun("2") + &answered("2"));
     soon("the neighbour", stage.hive.wait_for_events(1)).await;
-    checkpoint(&stage.path("state"), |entries| {
-        entries.iter().filter(|entry| entry["path"].is_string()).count() == 2
-    })
-    .await;
+    saved(&stage.path("state"), |entries| entries.len() == 2).await;
     child.kill().unwrap();
     child.wait().unwrap();
     stage.append("a.log", answered("1"));
@@ -341,9 +340,9 @@ async fn an_open_request_of_a_truncated_file_is_shipped_when_the_agent_stops() {
     let stage = Stage::new().await;
     let agent = stage.start(&stage.toml("a.log", PHOENIX, ""), false);
     stage.append("a.log", begun("1"));
-    checkpoint(&stage.path("state"), |entries| entries.iter().any(|entry| entry["held"][0].is_array())).await;
+    saved(&stage.path("state"), |entries| entries.iter().any(|entry| !entry.held.is_empty())).await;
     fs::write(stage.path("a.log"), "").unwrap();
-    checkpoint(&stage.path("state"), |entries| entries.iter().any(|entry| entry["generation"] == 1)).await;
+    saved(&stage.path("state"), |entries| entries.iter().any(|entry| entry.generation == 1)).await;
     stage.append("a.log", begun("2") + &answered("2"));
     soon("the new request", stage.hive.wait_for_events(1)).await;
     let counts = agent.stopped().await;

@@ -37,10 +37,10 @@ async fn a_damaged_checkpoint_repeats_but_never_skips() {
     let toml = stage.toml("a.log", "", "");
     stage.append("a.log", numbered(0, 100));
     stage.ship_once(&toml).await;
-    for name in ["checkpoint", "checkpoint.previous"] {
+    for name in ["checkpoint.a", "checkpoint.b"] {
         let path = stage.path("state").join(name);
         if path.exists() {
-            fs::write(&path, "hivetail checkpoint 1\n{\"path\":").unwrap();
+            fs::write(&path, "hivetail checkpoint 2\nnot what it was").unwrap();
         }
     }
     stage.append("a.log", numbered(100, 1));

@@ -1,169 +1,209 @@
-//! One file that is followed: its descriptor, its identity, and how far it has been read.
+//! One file that is followed: its descriptor, what it is known by, and how far it has been read.
 //!
-//! Everything is asked of the open descriptor, never of the name, which may mean another file by now.
+//! Everything is asked of the open descriptor, never of the name, which may mean another file by now. The descriptor
+//! may be closed while there is nothing to read: whoever opens it again checks that it is still the same file.
 
-use std::{
-    collections::VecDeque,
-    fs::{self, File},
-    io,
-    os::unix::fs::{FileExt, MetadataExt},
-    path::{Path, PathBuf},
-    sync::Arc,
+use std::{collections::VecDeque, fs::File, io, os::unix::fs::MetadataExt, path::Path, sync::Arc};
+
+use tokio::time::Instant;
+
+use super::{
+    discover::Identity,
+    nuls::{self, Nuls},
+    print::{Print, before, read_full},
 };
-
-use super::discover::Identity;
 use crate::{
-    ack::{Held, StreamId},
-    checkpoint::FileKey,
+    ack::{End, Held, StreamId},
+    checkpoint::Entry,
     clock,
-    encode::Constants,
-    frame::{LineBuffer, Skipped},
+    frame::{BEFORE_BYTES, CHUNK_BYTES, LineBuffer, Skipped},
     pass::StreamFacts,
 };
 
-/// What has become of a file's name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Name {
-    /// It still leads here.
-    Current,
-    /// It leads elsewhere or nowhere: the file was rotated away. It is read to its end, then let go once it has
-    /// been quiet for a while.
-    Gone {
-        /// How many reconciles in a row have found nothing new in it.
-        quiet_ticks: u8,
-    },
-}
+/// A file that is followed, in a source's own numbering: a later one has a higher number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct FileNo(pub(super) u32);
 
-impl Name {
-    /// Rotated away just now.
-    pub const GONE: Self = Self::Gone { quiet_ticks: 0 };
+/// What a file's first bytes have told of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Vetted {
+    /// Nothing yet: it may be empty.
+    NotYet,
+    /// It so far holds what another file holds, too, which has the name that its own was made from.
+    CopyOf(FileNo),
+    /// It is to be read.
+    Own,
+    /// It can't be read as text.
+    Refused,
 }
 
 /// A file that is followed.
 #[derive(Debug)]
-pub struct Followed {
+pub(super) struct Followed {
+    /// `log.file.id`.
+    pub(super) id: u64,
     /// Where it was first seen.
-    pub path: PathBuf,
-    /// Where it was last seen: a rename within the patterns leaves it followed.
-    pub seen_at: PathBuf,
-    /// Which file and which generation of it.
-    pub key: FileKey,
+    pub(super) path: Arc<Path>,
+    /// Where it was last seen.
+    pub(super) seen_at: Arc<Path>,
+    pub(super) identity: Identity,
+    pub(super) generation: u32,
     /// Its stream in the ledger.
-    pub stream: StreamId,
+    pub(super) stream: StreamId,
     /// The start of the first line not yet taken.
-    pub position: u64,
+    pub(super) position: u64,
     /// What was read past inside a line over the cap.
-    pub skipped: Skipped,
-    /// Whether all that there was has been read.
-    pub at_end: bool,
-    /// Whether its name still leads here.
-    pub name: Name,
-    /// The stream that had the name before, to be read to its end first.
-    pub predecessor: Option<StreamId>,
+    pub(super) skipped: Skipped,
+    /// What it is known by at its position.
+    pub(super) print: Print,
+    /// How long it was when last looked at, and whether all of that has been read.
+    pub(super) len: u64,
+    pub(super) at_end: bool,
+    /// When it last had something new, or was last renamed.
+    pub(super) stirred: Instant,
+    pub(super) vetted: Vetted,
+    /// How many names lead to it that the source reads.
+    pub(super) names: u32,
+    /// Whether it is a copy in the state directory.
+    pub(super) rescued: bool,
+    /// Whether it waits for its turn.
+    pub(super) queued: bool,
     /// Lines before its position that joins held when the agent stopped, to be passed first.
-    pub held: VecDeque<Held>,
-    /// What its events have in common.
-    pub facts: StreamFacts,
-    file: File,
+    pub(super) held: VecDeque<Held>,
+    /// What its events have in common; the constants only while it is open.
+    pub(super) facts: StreamFacts,
+    /// How much of it is in its copy in the state directory, if there is one.
+    pub(super) saved_len: Option<u64>,
+    /// Up to where nothing but NULs was found after its position.
+    pub(super) nuls_to: u64,
+    pub(super) handle: Option<File>,
 }
 
-/// What a look at an open file's size tells.
+/// What came of reading on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Size {
-    /// There is, or may come, more.
-    Grows,
-    /// It has become shorter than what was read: it begins anew.
-    Truncated,
+pub(super) enum Filled {
+    /// So many bytes; 0 at the end.
+    Bytes(usize),
+    /// It has lost bytes that were read but not taken: they are to be read again.
+    Shrunk,
+    /// The file is no longer what it was: it was truncated, or replaced by another.
+    Changed,
 }
 
 impl Followed {
-    /// Opens a file for reading. Answers who it is, too.
-    ///
-    /// # Errors
-    /// When it can't be opened, or is no regular file.
-    pub fn open(path: &Path) -> io::Result<(File, Identity, u64)> {
-        let file = File::open(path)?;
-        let metadata = file.metadata()?;
-        if !metadata.is_file() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "no regular file"));
-        }
-        Ok((file, Identity::of(&metadata), metadata.len()))
+    /// How far it was read.
+    pub(super) const fn end(&self) -> End {
+        End { position: self.position, tail: self.print.tail }
     }
 
-    /// Follows an opened file from `position` on.
-    #[must_use]
-    pub fn new(
-        file: File,
-        path: PathBuf,
-        key: FileKey,
-        stream: StreamId,
-        position: u64,
-        fields: &[(String, String)],
-    ) -> Self {
-        let constants = constants(&path, key, fields);
-        let facts = StreamFacts { stream, tells_offset: true, ..StreamFacts::new(constants) };
-        let (name, seen_at) = (Name::Current, path.clone());
-        Self {
-            path,
-            seen_at,
-            key,
-            stream,
-            position,
-            skipped: Skipped::default(),
-            at_end: false,
-            name,
-            predecessor: None,
-            held: VecDeque::new(),
-            facts,
-            file,
+    /// What a checkpoint says of it, but for the ledger's mark.
+    pub(super) fn entry(&self) -> Entry {
+        Entry {
+            id: self.id,
+            path: self.path.to_path_buf(),
+            seen_at: self.seen_at.to_path_buf(),
+            identity: self.identity,
+            generation: self.generation,
+            born: self.print.born,
+            head: self.print.head,
+            tail: None,
+            resume: 0,
+            size: self.len,
+            rescued: self.rescued,
+            held: Vec::new(),
         }
     }
 
-    /// Begins the file anew as a new generation.
-    pub fn begin_anew(&mut self, stream: StreamId, fields: &[(String, String)]) {
-        self.key.generation += 1;
-        self.stream = stream;
-        self.facts.stream = stream;
-        self.held.clear();
-        (self.position, self.skipped, self.at_end) = (0, Skipped::default(), false);
-        self.facts.constants = Arc::new(constants(&self.path, self.key, fields));
+    /// The open file.
+    ///
+    /// # Errors
+    /// When it is closed: that is the caller's mistake.
+    pub(super) fn file(&self) -> io::Result<&File> {
+        self.handle.as_ref().ok_or_else(|| io::Error::other("the file is closed"))
     }
 
-    /// Makes `buffer` hold this file's bytes from its position on.
+    /// Whether it is still what it was at its position.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub(super) fn is_itself(&self) -> io::Result<bool> {
+        if self.rescued {
+            return Ok(true);
+        }
+        self.print.fits(self.file()?, self.position, self.rescued)
+    }
+
+    /// Makes `buffer` hold this file's bytes from its position on; `false` if it is no longer the file that it was.
     ///
     /// # Errors
     /// When the file can't be read.
-    pub fn load(&self, buffer: &mut LineBuffer) -> io::Result<()> {
-        buffer.restore(self.position, self.skipped, |room, at| self.read_full(room, at))
+    pub(super) fn load(&self, buffer: &mut LineBuffer) -> io::Result<bool> {
+        if !self.is_itself()? {
+            return Ok(false);
+        }
+        let file = self.file()?;
+        let mut room = [0; BEFORE_BYTES];
+        let known = before(file, self.position, &mut room)?.unwrap_or_default();
+        buffer.restore(self.position, known, self.skipped, |room, at| read_full(file, room, at))?;
+        Ok(true)
     }
 
-    /// Reads the next bytes into `buffer`; answers how many.
+    /// Reads the next bytes into `buffer`, but no NULs that may still be written over.
     ///
     /// # Errors
     /// When the file can't be read.
-    pub fn fill(&mut self, buffer: &mut LineBuffer) -> io::Result<usize> {
-        let read = buffer.fill(|room, at| self.read_full(room, at))?;
+    pub(super) fn fill(&mut self, buffer: &mut LineBuffer) -> io::Result<Filled> {
+        let Self { handle, nuls_to, .. } = self;
+        let Some(file) = handle.as_ref() else { return Ok(Filled::Bytes(0)) };
+        let read = buffer.fill(|room, at| nuls::read(file, room, at, nuls_to))?;
+        let read_position = buffer.read_position();
+        let metadata = self.file()?.metadata()?;
+        // Asked after reading: whoever truncates a file writes to it anew, and that must not pass for what goes on.
+        if !self.rescued && (metadata.len() < self.position || !self.tail_is_there()?) {
+            return Ok(Filled::Changed);
+        }
+        if !self.rescued && metadata.len() < read_position {
+            return Ok(Filled::Shrunk);
+        }
+        if metadata.len() != self.len || read > 0 {
+            self.len = metadata.len();
+            self.stirred = Instant::now();
+        }
         if read > 0 {
-            let modified = self.file.metadata().and_then(|metadata| metadata.modified());
-            self.facts.date = modified.ok().map(clock::of);
-            if self.name != Name::Current {
-                self.name = Name::GONE;
-            }
+            self.facts.date = metadata.modified().ok().map(clock::of);
         }
-        Ok(read)
+        Ok(Filled::Bytes(read))
+    }
+
+    /// Whether the bytes before its position are still what they were.
+    fn tail_is_there(&self) -> io::Result<bool> {
+        let Some(tail) = self.print.tail else { return Ok(true) };
+        Ok(super::print::tail_at(self.file()?, self.position)? == Some(tail))
+    }
+
+    /// What follows its position, if that is NULs.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub(super) fn nuls(&mut self) -> io::Result<Nuls> {
+        let (position, mut to) = (self.position, self.nuls_to);
+        let nuls = nuls::at(self.file()?, position, &mut to)?;
+        self.nuls_to = to;
+        Ok(nuls)
     }
 
     /// Makes `buffer` hold a line that was read before; `false` if it is no longer there.
     ///
     /// # Errors
     /// When the file can't be read.
-    pub fn load_held(&self, held: Held, buffer: &mut LineBuffer) -> io::Result<bool> {
+    pub(super) fn load_held(&self, held: Held, buffer: &mut LineBuffer) -> io::Result<bool> {
         let end = held.position + u64::from(held.len);
-        buffer.reset(held.position);
+        let file = self.file()?;
+        buffer.reset(held.position, &[]);
         while buffer.read_position() < end && !buffer.has_line() {
             let read = buffer.fill(|room, at| {
-                let left = usize::try_from(end - at).unwrap_or(usize::MAX).min(room.len());
-                self.read_full(&mut room[..left], at)
+                let left = usize::try_from(end - at).unwrap_or(usize::MAX).min(room.len()).min(CHUNK_BYTES);
+                read_full(file, &mut room[..left], at)
             })?;
             if read == 0 {
                 return Ok(false);
@@ -172,69 +212,35 @@ impl Followed {
         Ok(true)
     }
 
-    fn read_full(&self, room: &mut [u8], at: u64) -> io::Result<usize> {
-        let mut filled = 0;
-        while filled < room.len() {
-            match self.file.read_at(&mut room[filled..], at + filled as u64) {
-                Ok(0) => break,
-                Ok(read) => filled += read,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // What was read before the error is good; the error will come again.
-                Err(_) if filled > 0 => break,
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(filled)
-    }
-
-    /// Whether it was rotated away and has been quiet for at least one whole interval between reconciles.
-    #[must_use]
-    pub const fn is_quiet(&self) -> bool {
-        matches!(self.name, Name::Gone { quiet_ticks: 2.. })
-    }
-
-    /// Whether it holds nothing beyond what was read and taken.
-    #[must_use]
-    pub fn is_finished(&self) -> bool {
-        self.at_end && self.file.metadata().is_ok_and(|metadata| metadata.len() <= self.position)
-    }
-
-    /// Whether no name leads to it any more.
-    #[must_use]
-    pub fn is_deleted(&self) -> bool {
-        self.file.metadata().is_ok_and(|metadata| metadata.nlink() == 0)
-    }
-
-    /// Compares the size with what was read.
+    /// Takes over where the buffer is.
     ///
     /// # Errors
-    /// When the system won't tell the size.
-    pub fn size(&self, read_position: u64) -> io::Result<Size> {
-        let len = self.file.metadata()?.len();
-        Ok(if len < read_position { Size::Truncated } else { Size::Grows })
+    /// When the file can't be read.
+    pub(super) fn taken(&mut self, buffer: &LineBuffer) -> io::Result<bool> {
+        if self.position != buffer.position() {
+            self.position = buffer.position();
+            self.print.tail = buffer.before().map(crc32fast::hash);
+        }
+        self.skipped = buffer.skipped();
+        let (position, mut print) = (self.position, self.print);
+        let learned = print.learn_head(self.file()?, position)?;
+        self.print = print;
+        Ok(learned)
     }
-}
 
-/// The fields that tell where an event came from, and the source's own.
-fn constants(path: &Path, key: FileKey, fields: &[(String, String)]) -> Constants {
-    let mut constants = Constants::default();
-    for (name, value) in fields {
-        constants.push(name, value);
+    /// Whether no name leads to it any more; not known of a closed file.
+    pub(super) fn is_unlinked(&self) -> bool {
+        let handle = self.handle.as_ref();
+        handle.and_then(|file| file.metadata().ok()).is_some_and(|metadata| metadata.nlink() == 0)
     }
-    constants.push("log.file.path", &path.to_string_lossy());
-    constants.push("log.file.id", &format!("{:016x}", key.id()));
-    constants
-}
 
-/// Whether a name leads to that file now.
-#[must_use]
-pub fn leads_to(path: &Path, identity: Identity) -> bool {
-    fs::metadata(path).is_ok_and(|metadata| Identity::of(&metadata) == identity)
-}
+    /// Bytes that were not taken yet.
+    pub(super) const fn unread(&self) -> u64 {
+        if self.nuls_to > self.position { 0 } else { self.len.saturating_sub(self.position) }
+    }
 
-/// Looks for a file by its identity in a folder: it may have been renamed while nobody looked.
-#[must_use]
-pub fn find_in(folder: &Path, identity: Identity) -> Option<PathBuf> {
-    let entries = fs::read_dir(folder).ok()?;
-    entries.flatten().map(|entry| entry.path()).find(|path| leads_to(path, identity))
+    /// Whether a name that the source reads leads to it.
+    pub(super) const fn is_current(&self) -> bool {
+        self.names > 0
+    }
 }

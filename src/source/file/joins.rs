@@ -6,7 +6,7 @@
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{FileSource, Followed, Identity, make_ready};
+use super::{FileSource, follow::FileNo};
 use crate::{
     ack::HeldAt,
     budget::{Flow, Reservation},
@@ -15,13 +15,13 @@ use crate::{
 impl FileSource {
     /// Ends all joins: what comes later is the next run's.
     pub(super) async fn end_joins(&mut self, flow: &Flow, stop: &CancellationToken) {
-        let Some(followed) = self.files.values().next_back() else { return };
-        let (stream, position) = (followed.stream, followed.position);
+        let Some(followed) = self.table.files.values().next_back() else { return };
+        let (stream, end) = (followed.stream, followed.end());
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
                 reservation = flow.reserve() => {
-                    if !self.feed.flush(stream, position, reservation).await {
+                    if !self.feed.flush(stream, end, reservation).await {
                         return;
                     }
                 }
@@ -31,9 +31,7 @@ impl FileSource {
 
     /// Ends all joins if some of what they hold could not be read again by the next start.
     pub(super) async fn end_unreachable(&mut self) {
-        let deleted =
-            self.files.values().filter(|followed| followed.is_deleted()).map(|followed| followed.stream);
-        let gone: Vec<_> = deleted.chain(self.truncated.iter().copied()).collect();
+        let gone = &self.truncated;
         if self.feed.ledger.read(|ledger| gone.iter().any(|stream| ledger.holds(*stream))) {
             let flow = self.feed.flow.clone();
             self.end_joins(&flow, &CancellationToken::new()).await;
@@ -43,38 +41,32 @@ impl FileSource {
     /// Joins wait while nothing is read: their time stands still.
     pub(super) fn pause_clocks(&mut self) {
         let now = Instant::now().into_std();
-        self.clocks.values_mut().for_each(|clock| clock.pause(now));
+        self.table.lineages.values_mut().for_each(|lineage| lineage.clock.pause(now));
     }
 
     /// When the next join may end.
     pub(super) fn next_join(&self) -> Option<Instant> {
-        let when = |(lineage, at_ms)| self.clocks.get(&lineage)?.when(at_ms);
+        let when = |(lineage, at_ms)| self.table.lineages.get(&lineage)?.clock.when(at_ms);
         self.feed.pass.deadlines().filter_map(when).min().map(Instant::from_std)
     }
 
     /// Looks whether there is more of what may end: only if there is nothing, it does.
     pub(super) fn look_for_ends(&mut self) {
         let now = Instant::now().into_std();
-        let Self { feed, clocks, files, ready, .. } = self;
-        for (lineage, at_ms) in feed.pass.deadlines() {
-            let when = clocks.get(&lineage).and_then(|clock| clock.when(at_ms));
-            let of_lineage = files.values().filter(|followed| followed.facts.lineage == lineage);
-            if when.is_some_and(|when| when <= now)
-                && let Some(newest) = of_lineage.max_by_key(|followed| followed.stream)
-            {
-                make_ready(ready, newest.key.identity);
+        let mut newest = Vec::new();
+        for (lineage, at_ms) in self.feed.pass.deadlines() {
+            let Some(lineage) = self.table.lineages.get(&lineage) else { continue };
+            if lineage.clock.when(at_ms).is_some_and(|when| when <= now) {
+                newest.extend(lineage.files.last().copied());
             }
         }
+        newest.into_iter().for_each(|no| self.table.make_ready(no));
     }
 
     /// Passes a line that joins held when the agent stopped.
-    pub(super) async fn recover(
-        &mut self,
-        identity: Identity,
-        reservation: Reservation,
-    ) -> std::io::Result<bool> {
-        let Self { feed, buffer, files, loaded, .. } = self;
-        let Some(followed) = files.get_mut(&identity) else { return Ok(false) };
+    pub(super) async fn recover(&mut self, no: FileNo, reservation: Reservation) -> std::io::Result<bool> {
+        let Self { feed, buffer, table, loaded, .. } = self;
+        let Some(followed) = table.files.get_mut(&no) else { return Ok(false) };
         let Some(held) = followed.held.pop_front() else { return Ok(true) };
         *loaded = None;
         let line = match followed.load_held(held, buffer) {
@@ -94,17 +86,9 @@ impl FileSource {
             feed.ledger.with(|ledger| ledger.release(at));
             return Ok(true);
         };
-        if feed.recover(&line, held, &followed.facts, followed.position, reservation).await {
+        if feed.recover(&line, held, &followed.facts, followed.end(), reservation).await {
             followed.held.push_front(held);
         }
         Ok(true)
-    }
-
-    /// Whether what is written to its lineage is written to that file.
-    pub(super) fn is_newest(&self, identity: Identity) -> bool {
-        self.files.get(&identity).is_some_and(|file| {
-            let of_lineage = |other: &&Followed| other.facts.lineage == file.facts.lineage;
-            self.files.values().filter(of_lineage).all(|other| other.stream <= file.stream)
-        })
     }
 }

@@ -1,50 +1,62 @@
-//! News of the file system: which files were written to, and when to look at the folders again.
+//! News of the file system: which files were written to, came and went, and when to look at the folders again.
 //!
-//! By inotify on the folders where it is to be had; otherwise by looking at everything each second. Missed news
-//! cost time only, never lines: the source also looks at everything every ten seconds.
+//! By inotify on the folders where it is to be had; where it is not, the answer is to look at everything each second
+//! ([`Watch::polls`]). Missed news cost time only, never lines: the source also looks at everything every ten seconds.
 
-use std::{
-    collections::HashMap,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::path::{Path, PathBuf};
 
 /// One piece of news.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// A file was written to.
     Written(PathBuf),
-    /// Files came, went or changed names.
-    Names,
+    /// A name leads to a file now; it was renamed if it had a name in these folders before.
+    Appeared {
+        /// The name.
+        path: PathBuf,
+        /// The name before.
+        from: Option<PathBuf>,
+    },
+    /// A name is gone.
+    Vanished(PathBuf),
+    /// Folders came, went or changed names.
+    Folders,
     /// Anything may have happened.
     Anything,
 }
-
-/// How often to look where there is no inotify.
-const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Brings news of some folders.
 #[derive(Debug)]
 pub struct Watch {
     #[cfg(target_os = "linux")]
     inotify: Option<linux::Folders>,
+    polls: bool,
 }
 
 impl Watch {
-    /// Watches nothing yet.
+    /// Watches nothing yet; with `poll` it never will.
     #[must_use]
-    pub fn nothing() -> Self {
-        Self {
-            #[cfg(target_os = "linux")]
-            inotify: linux::Folders::new(),
+    pub fn nothing(poll: bool) -> Self {
+        #[cfg(target_os = "linux")]
+        {
+            let inotify = if poll { None } else { linux::Folders::new() };
+            Self { polls: inotify.is_none(), inotify }
         }
+        #[cfg(not(target_os = "linux"))]
+        Self { polls: poll || true }
     }
 
-    /// Watches a folder, too. One that can't be watched is only polled.
+    /// Whether there are folders of which there is no news.
+    #[must_use]
+    pub const fn polls(&self) -> bool {
+        self.polls
+    }
+
+    /// Watches a folder, too. One that can't be watched, or of which news can't be relied on, has to be polled.
     pub fn add(&mut self, dir: &Path) {
         #[cfg(target_os = "linux")]
         if let Some(folders) = &mut self.inotify {
-            folders.add(dir);
+            self.polls |= !folders.add(dir);
         }
         #[cfg(not(target_os = "linux"))]
         let _ = dir;
@@ -56,31 +68,50 @@ impl Watch {
         if let Some(folders) = &mut self.inotify {
             match folders.next().await {
                 Some(change) => return change,
-                None => self.inotify = None,
+                None => (self.inotify, self.polls) = (None, true),
             }
+            return Change::Anything;
         }
-        tokio::time::sleep(POLL_INTERVAL).await;
-        Change::Anything
+        std::future::pending().await
     }
 }
 
 #[cfg(target_os = "linux")]
 mod linux {
+    use std::collections::HashMap;
+
     use inotify::{EventMask, EventStream, Inotify, StreamExt, WatchDescriptor, WatchMask};
 
-    use super::{Change, HashMap, Path, PathBuf};
+    use super::{Change, Path, PathBuf};
 
     /// Room for some hundred events.
     const EVENTS_BYTES: usize = 16 * 1024;
 
+    /// File systems whose files others may write to without this machine's knowledge: NFS, SMB, CIFS, FUSE, 9P, Ceph,
+    /// AFS, Coda (statfs(2)).
+    const REMOTE: [u64; 9] = [
+        0x6969,
+        0x517b,
+        0xff53_4d42,
+        0xfe53_4d42,
+        0x6573_5546,
+        0x0102_1997,
+        0x00c3_6400,
+        0x5346_414f,
+        0x7375_7245,
+    ];
+
     pub(super) struct Folders {
         events: EventStream<Vec<u8>>,
         dirs: HashMap<WatchDescriptor, PathBuf>,
+        watched: HashMap<PathBuf, WatchDescriptor>,
+        /// The last name that a file was moved away from.
+        moved: Option<(u32, PathBuf)>,
     }
 
     impl std::fmt::Debug for Folders {
         fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.debug_tuple("Folders").field(&self.dirs.values()).finish()
+            f.debug_tuple("Folders").field(&self.watched.keys()).finish()
         }
     }
 
@@ -88,7 +119,9 @@ mod linux {
         pub(super) fn new() -> Option<Self> {
             let events = Inotify::init().and_then(|inotify| inotify.into_event_stream(vec![0; EVENTS_BYTES]));
             match events {
-                Ok(events) => Some(Self { events, dirs: HashMap::new() }),
+                Ok(events) => {
+                    Some(Self { events, dirs: HashMap::new(), watched: HashMap::new(), moved: None })
+                }
                 Err(error) => {
                     tracing::warn!(%error, "no inotify: looking at the files each second instead");
                     None
@@ -96,9 +129,10 @@ mod linux {
             }
         }
 
-        pub(super) fn add(&mut self, dir: &Path) {
-            if self.dirs.values().any(|known| known == dir) {
-                return;
+        /// Answers whether its news can be relied on.
+        pub(super) fn add(&mut self, dir: &Path) -> bool {
+            if self.watched.contains_key(dir) {
+                return true;
             }
             let mask = WatchMask::MODIFY
                 | WatchMask::CREATE
@@ -109,36 +143,63 @@ mod linux {
                 | WatchMask::ONLYDIR;
             match self.events.watches().add(dir, mask) {
                 Ok(descriptor) => {
-                    self.dirs.insert(descriptor, dir.to_owned());
+                    self.dirs.insert(descriptor.clone(), dir.to_owned());
+                    self.watched.insert(dir.to_owned(), descriptor);
+                    let remote = rustix::fs::statfs(dir).is_ok_and(|stat| {
+                        u64::try_from(stat.f_type).is_ok_and(|kind| REMOTE.contains(&(kind & 0xffff_ffff)))
+                    });
+                    if remote {
+                        tracing::info!(dir = %dir.display(), "a network file system: looking at it each second");
+                    }
+                    !remote
                 }
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => true,
                 Err(error) => {
-                    tracing::warn!(dir = %dir.display(), %error, "folder can't be watched, looking at it every 10 s");
+                    tracing::warn!(
+                        dir = %dir.display(), %error,
+                        "folder can't be watched: looking at all files each second (see fs.inotify.max_user_watches)"
+                    );
+                    false
                 }
             }
         }
 
         /// `None` when inotify itself has failed.
         pub(super) async fn next(&mut self) -> Option<Change> {
-            let event = match self.events.next().await? {
-                Ok(event) => event,
-                Err(error) => {
-                    tracing::warn!(%error, "inotify failed: looking at the files each second instead");
-                    return None;
+            loop {
+                let event = match self.events.next().await? {
+                    Ok(event) => event,
+                    Err(error) => {
+                        tracing::warn!(%error, "inotify failed: looking at the files each second instead");
+                        return None;
+                    }
+                };
+                let (mask, cookie) = (event.mask, event.cookie);
+                let moved = self.moved.take().filter(|(its, _)| *its == cookie);
+                if mask.contains(EventMask::Q_OVERFLOW) {
+                    return Some(Change::Anything);
                 }
-            };
-            if event.mask.contains(EventMask::Q_OVERFLOW) {
-                return Some(Change::Anything);
-            }
-            if event.mask.intersects(EventMask::IGNORED | EventMask::MOVE_SELF) {
-                self.dirs.remove(&event.wd);
-                return Some(Change::Names);
-            }
-            match (self.dirs.get(&event.wd), event.name) {
-                (Some(dir), Some(name)) if event.mask.contains(EventMask::MODIFY) => {
-                    Some(Change::Written(dir.join(name)))
+                if mask.intersects(EventMask::IGNORED | EventMask::MOVE_SELF) {
+                    if let Some(dir) = self.dirs.remove(&event.wd) {
+                        self.watched.remove(&dir);
+                    }
+                    return Some(Change::Folders);
                 }
-                _ => Some(Change::Names),
+                let (Some(dir), Some(name)) = (self.dirs.get(&event.wd), event.name) else { continue };
+                let path = dir.join(name);
+                if mask.contains(EventMask::ISDIR) {
+                    return Some(Change::Folders);
+                }
+                if mask.contains(EventMask::MODIFY) {
+                    return Some(Change::Written(path));
+                }
+                if mask.intersects(EventMask::CREATE | EventMask::MOVED_TO) {
+                    return Some(Change::Appeared { path, from: moved.map(|(_, from)| from) });
+                }
+                if mask.contains(EventMask::MOVED_FROM) {
+                    self.moved = Some((cookie, path.clone()));
+                }
+                return Some(Change::Vanished(path));
             }
         }
     }

@@ -1,0 +1,328 @@
+//! Meeting files: names that appear, vanish and lead elsewhere, and files that are new.
+//!
+//! Takes news and looks, keeps the table's names right, and follows every new file at once: from then on it is kept
+//! open, so that it can be read to its end whatever becomes of its name.
+
+use std::{
+    fs,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::SystemTime,
+};
+
+use tokio::time::Instant;
+
+use super::{
+    FileSource, Watch, constants,
+    discover::{Identity, Opened, where_is},
+    follow::{FileNo, Followed, Vetted},
+    names,
+    print::{Print, born, tail_at},
+    table::Named,
+    walk::Met,
+};
+use crate::{
+    ack::{End, Held},
+    checkpoint::file_id,
+    encode::Constants,
+    frame::Skipped,
+    pass::StreamFacts,
+};
+
+/// Where and as what a file is followed.
+#[derive(Debug)]
+pub(super) struct Begin {
+    pub(super) id: u64,
+    pub(super) path: Arc<Path>,
+    pub(super) generation: u32,
+    pub(super) print: Print,
+    pub(super) position: u64,
+    /// Lines before the position that joins held.
+    pub(super) held: Vec<Held>,
+    pub(super) rescued: bool,
+    pub(super) lineage: u32,
+}
+
+/// How far before a file's end its last line may begin, when it is begun at its end.
+const LAST_LINE_BYTES_MAX: u64 = 1024 * 1024;
+
+impl FileSource {
+    /// Looks for new files and for names that lead elsewhere by now; `at_start` tells that it is the first time.
+    pub(super) fn look(&mut self, watch: &mut Watch, at_start: bool) {
+        self.look = self.look.wrapping_add(1);
+        let (look, mut unknown) = (self.look, Vec::new());
+        let Self { discovery, table, .. } = self;
+        let complete = discovery.look(&mut |met| match met {
+            Met::Name(path, entry) => match table.names.get_mut(*path) {
+                Some(named) if named.entry == *entry => named.look = look,
+                _ => unknown.push(path.to_path_buf()),
+            },
+            Met::Folder(path) => watch.add(path),
+            Met::Failed(..) => {}
+        });
+        if at_start {
+            // What was rotated away comes before what has its name now.
+            let age = |path: &PathBuf| fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
+            unknown.sort_by_cached_key(|path| (age(path), path.clone()));
+        }
+        for path in unknown {
+            self.appeared_at(&path, None, watch, at_start);
+        }
+        let is_stale = |(path, named): (&PathBuf, &Named)| {
+            // What could not be looked at may still be there.
+            let stale = if named.matching { complete && named.look != look } else { !path.exists() };
+            stale.then(|| path.clone())
+        };
+        let stale: Vec<PathBuf> = self.table.names.iter().filter_map(is_stale).collect();
+        for path in stale {
+            self.vanished(&path);
+        }
+    }
+
+    /// A name leads to a file.
+    pub(super) fn appeared(&mut self, path: &Path, from: Option<&Path>, watch: &mut Watch) {
+        self.appeared_at(path, from, watch, false);
+    }
+
+    fn appeared_at(&mut self, path: &Path, from: Option<&Path>, watch: &mut Watch, at_start: bool) {
+        let matching = self.discovery.matches(path);
+        let Ok(metadata) = fs::metadata(path) else { return self.vanished(path) };
+        let identity = Identity::of(&metadata);
+        if let Some(no) = self.table.of_identity(identity) {
+            return self.named(no, path, matching);
+        }
+        // Whoever has the name now, it is not the file that had it.
+        self.vanished(path);
+        let first = match from.filter(|from| self.discovery.matches(from)) {
+            _ if matching => path,
+            // It had a name that is read, but so shortly that it was not seen.
+            Some(from) => from,
+            None => return,
+        };
+        let opened = self.discovery.open(path);
+        if opened.is_none() && self.make_room_for(path) {
+            return self.appeared_at(path, from, watch, at_start);
+        }
+        let Some(opened) = opened else { return };
+        if let Some(folder) = opened.real.parent().filter(|_| opened.real != path) {
+            watch.add(folder);
+        }
+        self.meet(opened, first, path, at_start);
+    }
+
+    /// Whether a file could not be opened only since too many are.
+    fn make_room_for(&mut self, path: &Path) -> bool {
+        let failed = super::discover::open_regular(path).err();
+        failed.is_some_and(|error| super::handles::is_shortage(&error)) && self.make_room()
+    }
+
+    /// A file that was not followed before.
+    pub(super) fn meet(&mut self, opened: Opened, path: &Path, seen_at: &Path, at_start: bool) {
+        if !self.register.claim(opened.identity) {
+            return self.discovery.say_once(seen_at, "another source follows it", "not followed twice");
+        }
+        let born = born(&opened.metadata);
+        let generation = self.generations.remove(&opened.identity).map_or(0, |last| last + 1);
+        let is_late = path != seen_at;
+        let path: Arc<Path> = path.into();
+        let key = if at_start { self.origin_of(&path, &opened) } else { Arc::clone(&path) };
+        let lineage = self.lineage(&key);
+        let younger = |no: &&FileNo| self.table.files.get(no).is_some_and(|other| other.print.born > born);
+        let files = self.table.lineages.get(&lineage).map(|lineage| lineage.files.as_slice());
+        let before = files.filter(|_| is_late).and_then(|files| files.iter().find(younger)).copied();
+        let (position, tail) = if at_start { self.beginning(&opened) } else { (0, None) };
+        let begin = Begin {
+            id: file_id(opened.identity, generation, born),
+            path,
+            generation,
+            print: Print { born, head: None, tail },
+            position,
+            held: Vec::new(),
+            rescued: false,
+            lineage,
+        };
+        let real = opened.real.clone();
+        let no = self.follow(opened, begin, before);
+        self.named(no, seen_at, self.discovery.matches(seen_at));
+        if real != seen_at {
+            self.named(no, &real, self.discovery.matches(&real));
+        }
+    }
+
+    /// Where a file is begun that was there at the start and that no checkpoint tells of.
+    fn beginning(&self, opened: &Opened) -> (u64, Option<u32>) {
+        let old = self.settings.ignore_older.is_some_and(|age| {
+            let modified = opened.metadata.modified().ok();
+            modified.and_then(|at| SystemTime::now().duration_since(at).ok()).is_some_and(|since| since > age)
+        });
+        if !old && !(self.is_first && self.settings.start_at_end) {
+            return (0, None);
+        }
+        let len = opened.metadata.len();
+        let from = len.saturating_sub(LAST_LINE_BYTES_MAX);
+        let mut last = vec![0; usize::try_from(len - from).unwrap_or(0)];
+        let read = super::print::read_full(&opened.file, &mut last, from).unwrap_or(0);
+        let newline = memchr::memrchr(b'\n', &last[..read]);
+        let position = newline.map_or(0, |at| from + at as u64 + 1);
+        (position, tail_at(&opened.file, position).ok().flatten())
+    }
+
+    /// The path of the lineage that a file belongs to which may have been rotated before the agent was there.
+    fn origin_of(&self, path: &Arc<Path>, opened: &Opened) -> Arc<Path> {
+        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return Arc::clone(path) };
+        let modified = opened.metadata.modified().ok();
+        let origins = names::origins(name.as_encoded_bytes()).into_iter().map(|origin| {
+            use std::os::unix::ffi::OsStringExt;
+            (folder.join(std::ffi::OsString::from_vec(origin.clone())), origin)
+        });
+        let is_rotated = |(origin, origin_name): &(PathBuf, Vec<u8>)| {
+            names::is_rotation_of(name.as_encoded_bytes(), origin_name)
+                && self.discovery.matches(origin)
+                // A live file of a similar name is none.
+                && fs::metadata(origin).and_then(|origin| origin.created()).ok() >= modified
+        };
+        let mut rotated = origins.filter(is_rotated);
+        rotated.next().map_or_else(|| Arc::clone(path), |(origin, _)| origin.into())
+    }
+
+    /// The lineage of the files that are first seen at a path.
+    pub(super) fn lineage(&mut self, path: &Arc<Path>) -> u32 {
+        if let Some(lineage) = self.lineage_of.get(path).filter(|id| self.table.lineages.contains_key(id)) {
+            return *lineage;
+        }
+        let lineage = self.table.new_lineage();
+        self.lineage_of.insert(Arc::clone(path), lineage);
+        if self.lineage_of.len() > 2 * self.table.lineages.len().max(512) {
+            let Self { lineage_of, table, .. } = self;
+            lineage_of.retain(|_, id| *id == lineage || table.lineages.contains_key(id));
+        }
+        lineage
+    }
+
+    /// Follows an opened file, as the newest of its lineage or right before another.
+    pub(super) fn follow(&mut self, opened: Opened, begin: Begin, before: Option<FileNo>) -> FileNo {
+        let Begin { id, path, generation, print, position, held, rescued, lineage } = begin;
+        tracing::debug!(path = %path.display(), position, held = held.len(), "following");
+        let stream = self.feed.ledger.with(|ledger| {
+            let stream = ledger.open_stream(End { position, tail: print.tail });
+            ledger.recover(stream, &held);
+            stream
+        });
+        let facts = StreamFacts {
+            stream,
+            lineage,
+            tells_offset: true,
+            constants: constants(&self.settings, &self.feed, &path, id),
+            ..StreamFacts::new(Constants::default())
+        };
+        let followed = Followed {
+            id,
+            seen_at: Arc::clone(&path),
+            path,
+            identity: opened.identity,
+            generation,
+            stream,
+            position,
+            skipped: Skipped::default(),
+            print,
+            len: opened.metadata.len(),
+            at_end: false,
+            stirred: Instant::now(),
+            vetted: if position > 0 || rescued { Vetted::Own } else { Vetted::NotYet },
+            names: 0,
+            rescued,
+            queued: false,
+            held: held.into(),
+            facts,
+            saved_len: None,
+            nuls_to: 0,
+            handle: Some(opened.file),
+        };
+        self.register.add(stream, followed.entry());
+        let no = self.table.number();
+        self.handles.open += 1;
+        self.table.insert(no, followed, before);
+        self.leaving.insert(no);
+        no
+    }
+
+    /// A name leads to a file that is followed.
+    pub(super) fn named(&mut self, no: FileNo, path: &Path, matching: bool) {
+        let entry = fs::symlink_metadata(path).map_or(0, |metadata| metadata.ino());
+        let before = self.table.name(path, Named { no, entry, matching, look: self.look });
+        if let Some(before) = before {
+            self.lost_name(before);
+        }
+        let Some(followed) = self.table.files.get(&no) else { return };
+        let seen_at = Arc::clone(&followed.seen_at);
+        self.register.update(followed.stream, |entry| seen_at.as_ref().clone_into(&mut entry.seen_at));
+        if followed.is_current() {
+            self.leaving.remove(&no);
+        }
+        // A closed file's inode may be another's by now: reading shows.
+        self.table.make_ready(no);
+    }
+
+    /// A name leads nowhere.
+    pub(super) fn vanished(&mut self, path: &Path) {
+        if let Some(no) = self.table.unname(path) {
+            self.lost_name(no);
+        }
+    }
+
+    /// A file has lost a name, perhaps its last: it is read to its end, wherever it is now.
+    fn lost_name(&mut self, no: FileNo) {
+        let Some(followed) = self.table.files.get_mut(&no) else { return };
+        if followed.is_current() {
+            return;
+        }
+        followed.stirred = Instant::now();
+        self.leaving.insert(no);
+        self.partials.remove(&no);
+        let now_at = followed.handle.as_ref().and_then(where_is);
+        if let Some(path) = now_at.filter(|path| self.table.of_name(path) != Some(no)) {
+            let matching = self.discovery.matches(&path);
+            self.named(no, &path, matching);
+        }
+        self.table.make_ready(no);
+    }
+
+    /// A file was written to.
+    pub(super) fn written(&mut self, path: &Path, watch: &mut Watch) {
+        match self.table.of_name(path) {
+            Some(no) => {
+                // It may be deleted before its turn comes.
+                match self.open(no) {
+                    Ok(true) => self.table.make_ready(no),
+                    Ok(false) => self.lost(no),
+                    Err(error) => {
+                        self.discovery.say_once(path, "can't be opened, trying again", &error.to_string())
+                    }
+                }
+            }
+            None if self.discovery.matches(path) => self.appeared(path, None, watch),
+            None => {}
+        }
+    }
+
+    /// Looks whether files have grown, shrunk or gone without news of it.
+    pub(super) fn look_at_sizes(&mut self) {
+        let (mut ready, mut gone) = (Vec::new(), Vec::new());
+        for (no, followed) in &self.table.files {
+            let metadata = match &followed.handle {
+                Some(file) => file.metadata(),
+                None => fs::metadata(&followed.seen_at),
+            };
+            match metadata {
+                Ok(metadata) if Identity::of(&metadata) != followed.identity => gone.push(*no),
+                Ok(metadata) if metadata.len() != followed.len || !followed.at_end => ready.push(*no),
+                Ok(_) => {}
+                Err(_) => gone.push(*no),
+            }
+        }
+        ready.into_iter().for_each(|no| self.table.make_ready(no));
+        // Reading them shows whether they can be found elsewhere.
+        gone.into_iter().for_each(|no| self.table.make_ready(no));
+    }
+}

@@ -1,0 +1,248 @@
+//! Reading: whose turn it is, and what a chunk of a file becomes.
+//!
+//! Takes a reservation of flow bytes, gives one pass over one chunk. Before a file's first chunk, and each time that the
+//! buffer comes to it, it is checked whether it is what it is taken for.
+
+use std::{io, sync::atomic::Ordering};
+
+use tokio::time::{Duration, Instant};
+
+use super::{
+    FileSource,
+    follow::{FileNo, Filled, Followed, Vetted},
+    names,
+    nuls::Nuls,
+    print::{begin_alike, read_full},
+};
+use crate::{ack::Passed, budget::Reservation};
+
+/// How many chunks a file may be read before others get their turn.
+const CHUNKS_PER_TURN: usize = 16;
+/// Nobody has written to a file for so long that lost its name: its last line is as it will be.
+pub(super) const QUIET: Duration = Duration::from_secs(5);
+/// How many bytes tell UTF-16.
+const ENCODING_BYTES: usize = 64;
+
+impl FileSource {
+    /// Reads and passes one chunk of the file whose turn it is.
+    pub(super) async fn read(&mut self, reservation: Reservation) {
+        let Some(no) = self.table.next_ready() else { return };
+        let before = self.table.files.get(&no).map(|followed| followed.position);
+        match self.chunk(no, reservation).await {
+            Ok(true) => {
+                self.chunks_in_turn += 1;
+                let after = self.table.files.get(&no).map(|followed| followed.position);
+                // A line that does not fit a turn is begun again in the next, unless its head is full.
+                let got_on = before != after || !self.buffer.skipped().is_none();
+                if self.chunks_in_turn >= CHUNKS_PER_TURN && got_on {
+                    self.chunks_in_turn = 0;
+                    self.table.make_ready(no);
+                } else {
+                    self.table.ready_first(no);
+                }
+            }
+            Ok(false) => {
+                self.chunks_in_turn = 0;
+                self.rests(no);
+            }
+            Err(error) => {
+                self.loaded = None;
+                // Its joins wait, too: what follows may be there and can't be read.
+                self.pause_clocks();
+                if let Some(followed) = self.table.files.get(&no) {
+                    tracing::error!(path = %followed.seen_at.display(), %error, "can't be read, trying again in 10 s");
+                }
+            }
+        }
+    }
+
+    /// Answers whether there may be more to read.
+    async fn chunk(&mut self, no: FileNo, reservation: Reservation) -> io::Result<bool> {
+        if !self.open(no)? {
+            self.lost(no);
+            return Ok(false);
+        }
+        if !self.vet(no)? {
+            return Ok(false);
+        }
+        if self.table.files.get(&no).is_some_and(|followed| !followed.held.is_empty()) {
+            return self.recover(no, reservation).await;
+        }
+        let is_newest = self.table.is_newest(no);
+        let Self { feed, buffer, table, loaded, partials, .. } = self;
+        let Some(followed) = table.files.get_mut(&no) else { return Ok(false) };
+        let len = followed.len;
+        if *loaded != Some(no) {
+            *loaded = None;
+            if !followed.load(buffer)? {
+                self.changed(no);
+                return Ok(true);
+            }
+            *loaded = Some(no);
+        }
+        followed.at_end = false;
+        if !buffer.has_line() {
+            match followed.fill(buffer)? {
+                Filled::Bytes(0) => followed.at_end = true,
+                Filled::Bytes(_) => drop(partials.remove(&no)),
+                Filled::Shrunk => {
+                    *loaded = None;
+                    return Ok(true);
+                }
+                Filled::Changed => {
+                    self.changed(no);
+                    return Ok(true);
+                }
+            }
+            if buffer.begins_with_nul() && pass_over_nuls(feed, followed)? {
+                *loaded = None;
+                return Ok(true);
+            }
+        }
+        let Some(lineage) = table.lineages.get_mut(&followed.facts.lineage) else { return Ok(false) };
+        let now = Instant::now();
+        if is_newest && followed.at_end {
+            lineage.clock.at_end(now.into_std());
+        } else {
+            lineage.clock.pause(now.into_std());
+        }
+        let elapsed_ms = lineage.clock.elapsed_ms();
+        let mut more = !followed.at_end;
+        if buffer.has_line() {
+            feed.lines(buffer, &followed.facts, elapsed_ms, reservation).await;
+        } else if followed.at_end {
+            let is_last = self.settings.once || is_quiet(followed, now);
+            let waited = match self.settings.partial_timeout.filter(|_| !buffer.is_empty()) {
+                Some(timeout) => now >= *partials.entry(no).or_insert(now + timeout),
+                None => false,
+            };
+            if (is_last || waited) && !buffer.is_empty() {
+                feed.unfinished_line(buffer, &followed.facts, elapsed_ms, reservation).await;
+                partials.remove(&no);
+                more = true;
+            } else if is_newest {
+                more = feed.expire(&followed.facts, followed.end(), elapsed_ms, reservation).await;
+            }
+        }
+        if followed.taken(buffer)? || followed.len != len {
+            let (head, size) = (followed.print.head, followed.len);
+            self.register.update(followed.stream, |entry| (entry.head, entry.size) = (head, size));
+        }
+        Ok(more)
+    }
+
+    /// Asks a new file's first bytes what it is; answers whether to read it.
+    fn vet(&mut self, no: FileNo) -> io::Result<bool> {
+        let Some(followed) = self.table.files.get_mut(&no) else { return Ok(false) };
+        match followed.vetted {
+            Vetted::Own => return Ok(true),
+            Vetted::Refused => return Ok(false),
+            Vetted::NotYet | Vetted::CopyOf(_) => {}
+        }
+        let mut first = [0; ENCODING_BYTES];
+        let read = read_full(followed.file()?, &mut first, 0)?;
+        followed.len = followed.file()?.metadata()?.len();
+        if read == 0 {
+            return Ok(true);
+        }
+        if let Some((what, why)) = refusal(&first[..read]) {
+            followed.vetted = Vetted::Refused;
+            let path = followed.path.clone();
+            self.discovery.say_once(&path, what, why);
+            return Ok(false);
+        }
+        if let Some(original) = self.original_of(no)? {
+            let Some(followed) = self.table.files.get_mut(&no) else { return Ok(false) };
+            // What became of the original may just have told more.
+            if matches!(followed.vetted, Vetted::NotYet | Vetted::CopyOf(_)) {
+                tracing::debug!(path = %followed.path.display(), "is a copy so far");
+                followed.vetted = Vetted::CopyOf(original);
+                followed.at_end = true;
+                self.leaving.insert(no);
+            }
+            return Ok(followed.vetted == Vetted::Own);
+        }
+        if let Some(followed) = self.table.files.get_mut(&no) {
+            followed.vetted = Vetted::Own;
+        }
+        Ok(true)
+    }
+
+    /// The file that this one is a copy of, as far as it goes.
+    fn original_of(&mut self, no: FileNo) -> io::Result<Option<FileNo>> {
+        let Some(followed) = self.table.files.get(&no) else { return Ok(None) };
+        let Vetted::CopyOf(original) = followed.vetted else {
+            let (Some(folder), Some(name)) = (followed.seen_at.parent(), followed.seen_at.file_name()) else {
+                return Ok(None);
+            };
+            let folder = folder.to_owned();
+            for origin in names::origins(name.as_encoded_bytes()) {
+                use std::os::unix::ffi::OsStringExt;
+                let path = folder.join(std::ffi::OsString::from_vec(origin));
+                if let Some(original) = self.table.of_name(&path).filter(|original| *original != no)
+                    && self.is_copy(no, original)?
+                {
+                    return Ok(Some(original));
+                }
+            }
+            return Ok(None);
+        };
+        Ok(self.is_copy(no, original)?.then_some(original))
+    }
+
+    /// Whether all that a file holds is what another holds, too, and it was made after that.
+    fn is_copy(&mut self, no: FileNo, original: FileNo) -> io::Result<bool> {
+        if !self.open(original)? || !self.open(no)? {
+            return Ok(false);
+        }
+        // What the original was may be what the copy holds.
+        if self.table.files.get(&original).is_some_and(|original| !original.is_itself().unwrap_or(true)) {
+            self.changed(original);
+            return Ok(false);
+        }
+        let (Some(copy), Some(original)) = (self.table.files.get(&no), self.table.files.get(&original))
+        else {
+            return Ok(false);
+        };
+        let is_younger = match (copy.print.born, original.print.born) {
+            (Some(copy), Some(original)) => copy > original,
+            _ => true,
+        };
+        let (copy, original) = (copy.file()?, original.file()?);
+        let fits = copy.metadata()?.len() <= original.metadata()?.len();
+        Ok(is_younger && fits && begin_alike(copy, original)? == Some(true))
+    }
+}
+
+/// Whether nobody writes to a file any more.
+pub(super) fn is_quiet(followed: &Followed, now: Instant) -> bool {
+    followed.rescued || (!followed.is_current() && now.duration_since(followed.stirred) >= QUIET)
+}
+
+/// Goes on behind the NULs that a file goes on with; `false` if there is nothing behind them yet.
+fn pass_over_nuls(feed: &crate::source::Feed, followed: &mut Followed) -> io::Result<bool> {
+    let Nuls::Until(end) = followed.nuls()? else { return Ok(false) };
+    let count = end - followed.position;
+    tracing::warn!(
+        path = %followed.path.display(), position = followed.position, bytes = count,
+        "NULs where a line should begin: skipped"
+    );
+    feed.metrics.nul_bytes.fetch_add(count, Ordering::Relaxed);
+    followed.position = end;
+    followed.print.tail = super::print::tail_at(followed.file()?, end)?;
+    feed.ledger.with(|ledger| ledger.open_span(followed.stream, followed.end(), Passed::default(), &[]));
+    Ok(true)
+}
+
+/// What can't be read as text, and what to do.
+fn refusal(first: &[u8]) -> Option<(&'static str, &'static str)> {
+    let pairs = || first.chunks_exact(2);
+    let wide = first.len() >= 16
+        && (pairs().all(|pair| pair[0] != 0 && pair[1] == 0)
+            || pairs().all(|pair| pair[0] == 0 && pair[1] != 0));
+    if wide || first.starts_with(&[0xff, 0xfe]) || first.starts_with(&[0xfe, 0xff]) {
+        return Some(("is UTF-16", "not read: have it written as UTF-8"));
+    }
+    let why = "not read: of compressed files only the rest of one that was being followed is";
+    first.starts_with(&[0x1f, 0x8b]).then_some(("is compressed", why))
+}

@@ -1,0 +1,210 @@
+//! The files of a source: by number, by identity, by name; their lineages; and whose turn it is.
+//!
+//! Everything that happens to one file costs the same however many there are.
+//!
+//! Invariants: a file is in `ready` exactly if it is marked as queued; of a lineage's files the older come first; a
+//! name leads to one file.
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::{
+    discover::Identity,
+    follow::{FileNo, Followed},
+};
+use crate::join::clock::JoinClock;
+
+/// A name and where it leads.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Named {
+    pub(super) no: FileNo,
+    /// The inode that the name's folder tells.
+    pub(super) entry: u64,
+    /// Whether it is a name that the source reads; other names are known so that news of them is.
+    pub(super) matching: bool,
+    /// In which look it was last seen.
+    pub(super) look: u32,
+}
+
+/// Files that go on with one another.
+#[derive(Debug, Default)]
+pub(super) struct Lineage {
+    /// The oldest first.
+    pub(super) files: Vec<FileNo>,
+    pub(super) clock: JoinClock,
+}
+
+/// The files that are followed.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    pub(super) files: BTreeMap<FileNo, Followed>,
+    by_identity: HashMap<Identity, FileNo>,
+    pub(super) names: HashMap<PathBuf, Named>,
+    pub(super) lineages: HashMap<u32, Lineage>,
+    ready: VecDeque<FileNo>,
+    next_no: u32,
+    next_lineage: u32,
+}
+
+impl Table {
+    /// A number for one more file.
+    pub(super) const fn number(&mut self) -> FileNo {
+        self.next_no += 1;
+        FileNo(self.next_no)
+    }
+
+    pub(super) const fn new_lineage(&mut self) -> u32 {
+        self.next_lineage += 1;
+        self.next_lineage
+    }
+
+    /// Adds a file, as the newest of its lineage, or right before another.
+    pub(super) fn insert(&mut self, no: FileNo, followed: Followed, before: Option<FileNo>) {
+        let files = &mut self.lineages.entry(followed.facts.lineage).or_default().files;
+        let at = files.iter().position(|other| Some(*other) == before).unwrap_or(files.len());
+        files.insert(at, no);
+        self.by_identity.insert(followed.identity, no);
+        self.files.insert(no, followed);
+        self.make_ready(no);
+    }
+
+    /// Moves a file into another lineage, right before one of its files.
+    pub(super) fn move_before(&mut self, no: FileNo, before: FileNo) {
+        let Some(lineage) = self.files.get(&before).map(|other| other.facts.lineage) else { return };
+        self.leave_lineage(no);
+        if let Some(followed) = self.files.get_mut(&no) {
+            followed.facts.lineage = lineage;
+        }
+        let files = &mut self.lineages.entry(lineage).or_default().files;
+        let at = files.iter().position(|other| *other == before).unwrap_or(files.len());
+        files.insert(at, no);
+    }
+
+    fn leave_lineage(&mut self, no: FileNo) {
+        let Some(id) = self.files.get(&no).map(|followed| followed.facts.lineage) else { return };
+        if let Some(lineage) = self.lineages.get_mut(&id) {
+            lineage.files.retain(|other| *other != no);
+            if lineage.files.is_empty() {
+                self.lineages.remove(&id);
+            }
+        }
+    }
+
+    /// Forgets a file and all its names.
+    pub(super) fn remove(&mut self, no: FileNo) -> Option<Followed> {
+        self.leave_lineage(no);
+        let followed = self.files.remove(&no)?;
+        if self.by_identity.get(&followed.identity) == Some(&no) {
+            self.by_identity.remove(&followed.identity);
+        }
+        if self.names.get(&*followed.seen_at).is_some_and(|named| named.no == no) {
+            let named = self.names.remove(&*followed.seen_at);
+            // Only a file with several links has more names.
+            if followed.names > u32::from(named.is_some_and(|named| named.matching)) {
+                self.names.retain(|_, named| named.no != no);
+            }
+        }
+        if followed.queued {
+            self.ready.retain(|other| *other != no);
+        }
+        Some(followed)
+    }
+
+    pub(super) fn of_identity(&self, identity: Identity) -> Option<FileNo> {
+        self.by_identity.get(&identity).copied()
+    }
+
+    pub(super) fn of_name(&self, path: &Path) -> Option<FileNo> {
+        self.names.get(path).map(|named| named.no)
+    }
+
+    /// A name leads to a file now; answers which file had it before.
+    pub(super) fn name(&mut self, path: &Path, named: Named) -> Option<FileNo> {
+        let before = self.unname(path).filter(|before| *before != named.no);
+        if let Some(followed) = self.files.get_mut(&named.no) {
+            followed.names += u32::from(named.matching);
+            if *followed.seen_at != *path {
+                followed.seen_at =
+                    if *followed.path == *path { Arc::clone(&followed.path) } else { path.into() };
+            }
+        }
+        self.names.insert(path.to_owned(), named);
+        before
+    }
+
+    /// A name leads nowhere now; answers where it led.
+    pub(super) fn unname(&mut self, path: &Path) -> Option<FileNo> {
+        let named = self.names.remove(path)?;
+        if let Some(followed) = self.files.get_mut(&named.no) {
+            followed.names -= u32::from(named.matching);
+        }
+        Some(named.no)
+    }
+
+    /// Whether any name is known to lead to a file.
+    pub(super) fn has_name(&self, no: FileNo) -> bool {
+        self.files.get(&no).is_some_and(|followed| {
+            followed.names > 0 || self.names.get(&*followed.seen_at).is_some_and(|named| named.no == no)
+        })
+    }
+
+    /// There may be something to read in a file.
+    pub(super) fn make_ready(&mut self, no: FileNo) {
+        if let Some(followed) = self.files.get_mut(&no)
+            && !followed.queued
+        {
+            followed.queued = true;
+            self.ready.push_back(no);
+        }
+    }
+
+    pub(super) fn anything_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// The file whose turn it is: the first that waits for no older one of its lineage.
+    pub(super) fn next_ready(&mut self) -> Option<FileNo> {
+        for _ in 0..self.ready.len() {
+            let no = self.ready.pop_front()?;
+            if self.waits(no) {
+                self.ready.push_back(no);
+                continue;
+            }
+            if let Some(followed) = self.files.get_mut(&no) {
+                followed.queued = false;
+                return Some(no);
+            }
+        }
+        None
+    }
+
+    /// It is to go on with a file before all others.
+    pub(super) fn ready_first(&mut self, no: FileNo) {
+        if let Some(followed) = self.files.get_mut(&no)
+            && !followed.queued
+        {
+            followed.queued = true;
+            self.ready.push_front(no);
+        }
+    }
+
+    /// Whether an older file of its lineage still has something to read.
+    fn waits(&self, no: FileNo) -> bool {
+        self.lineage_of(no).is_some_and(|lineage| {
+            let older = lineage.files.iter().take_while(|other| **other != no);
+            older.into_iter().any(|other| self.files.get(other).is_some_and(|other| other.queued))
+        })
+    }
+
+    pub(super) fn lineage_of(&self, no: FileNo) -> Option<&Lineage> {
+        self.lineages.get(&self.files.get(&no)?.facts.lineage)
+    }
+
+    /// Whether what is written to its lineage is written to that file.
+    pub(super) fn is_newest(&self, no: FileNo) -> bool {
+        self.lineage_of(no).is_none_or(|lineage| lineage.files.last() == Some(&no))
+    }
+}

@@ -1,0 +1,1 @@
+//! Whole histories of files, step by step.
