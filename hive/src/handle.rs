@@ -83,6 +83,13 @@ impl Hive {
         self.shared.store().events().map(Event::from).collect()
     }
 
+    /// Takes all stored events out, the oldest first: of each the JSON text of its fields. What a test has taken
+    /// needs no room any more, so it may run for longer than the store is large.
+    pub fn take_events(&self) -> Vec<Box<str>> {
+        let records = self.shared.store().take();
+        records.map(Box::from).collect()
+    }
+
     /// The counters as they stand.
     pub fn stats(&self) -> Stats {
         self.shared.stats()

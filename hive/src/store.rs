@@ -134,6 +134,12 @@ impl Store {
         }
     }
 
+    /// Takes all events out, the oldest first; what is known of their datasets stays.
+    pub(crate) fn take(&mut self) -> impl Iterator<Item = Box<RawValue>> + use<> {
+        self.bytes = 0;
+        std::mem::take(&mut self.records).into_iter().map(|record| record.data)
+    }
+
     /// The stored events from the oldest to the newest, in the order they came.
     pub(crate) fn events(&self) -> impl DoubleEndedIterator<Item = StoredEvent<'_>> {
         self.records.iter().map(|record| self.view(record))
@@ -214,6 +220,20 @@ mod tests {
         let mut store = Store::new(10, 1_000);
         insert(&mut store, "a", 1, &"x".repeat(2_000));
         assert_eq!((times(&store).len(), store.bytes), (0, 0));
+    }
+
+    #[test]
+    fn what_is_taken_out_leaves_its_room() {
+        let mut store = Store::new(2, usize::MAX);
+        for round in 0..3 {
+            for second in 0..2 {
+                insert(&mut store, "a", second, "hello");
+            }
+            let taken: Vec<_> = store.take().map(|data| data.get().to_owned()).collect();
+            assert_eq!(taken, [r#"{"body":"hello"}"#; 2], "{round}");
+            assert_eq!((times(&store).len(), store.bytes), (0, 0));
+        }
+        assert_eq!(store.datasets()[0].events, 6);
     }
 
     #[test]
