@@ -46,6 +46,15 @@ impl Identity {
     }
 }
 
+/// A checksum of a file's first bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    /// How many bytes.
+    pub len: u16,
+    /// Their CRC-32.
+    pub crc: u32,
+}
+
 /// One file's state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
@@ -63,8 +72,8 @@ pub struct Entry {
     pub generation: u32,
     /// When it was made, in nanoseconds since 1970, where the file system tells.
     pub born: Option<i64>,
-    /// A checksum of its first bytes, once there are enough.
-    pub head: Option<u32>,
+    /// A checksum of its first bytes, once there are some.
+    pub head: Option<Head>,
     /// A checksum of the bytes before `resume`.
     pub tail: Option<u32>,
     /// All before it is decided or held.
@@ -279,7 +288,7 @@ mod tests {
         let held = vec![held; 100];
         let path: PathBuf = "/var/log/pods/production_podsite-7c9d8f7b6c-x2x5v_0a1b2c3d/podsite/0.log".into();
         let born = Some(1_795_000_000_000_000_000);
-        let (seen_at, head, size) = (path.clone(), Some(u32::MAX), u64::MAX);
+        let (seen_at, head, size) = (path.clone(), Some(Head { len: 256, crc: u32::MAX }), u64::MAX);
         let entry = Entry { path, seen_at, born, head, size, resume: u64::MAX, held, ..entry(u64::MAX) };
         let len = postcard::to_stdvec(&Change::Put(entry)).unwrap().len();
         assert!(len <= 256 + 100 * 16, "{len}");

@@ -204,6 +204,13 @@ impl LineBuffer {
         Some(&self.bytes[from..self.start])
     }
 
+    /// Up to [`BEFORE_BYTES`] bytes of the stream right before what is to be read next.
+    #[must_use]
+    pub fn last_read(&self) -> &[u8] {
+        let from = self.bytes.len().saturating_sub(BEFORE_BYTES).max(self.whole_from.min(self.bytes.len()));
+        &self.bytes[from..]
+    }
+
     /// Like [`LineBuffer::reset`], but goes on inside a record over the cap of which `skipped` was read past: takes its
     /// head anew from `read`. If the head is no longer there, the record is begun again.
     ///

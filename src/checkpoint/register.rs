@@ -75,6 +75,14 @@ impl Register {
         files.changed.insert(stream);
     }
 
+    /// A stream is a file that is not to be known by the next start.
+    pub fn hide(&self, stream: StreamId) {
+        let mut files = self.files();
+        if let Some(entry) = files.known.remove(&stream) {
+            files.others.push(Change::Remove(entry.id));
+        }
+    }
+
     /// There is news of a stream's file.
     pub fn update(&self, stream: StreamId, tell: impl FnOnce(&mut Entry)) {
         let mut files = self.files();

@@ -58,6 +58,8 @@ fn in_pieces(framing: Framing, input: &[u8], cuts: &[usize], one_by_one: bool) -
         if fill(&mut buffer, input, *cut) == 0 {
             break;
         }
+        let (read_to, last) = (usize::try_from(buffer.read_position()).unwrap(), buffer.last_read());
+        assert_eq!(last, &input[read_to - last.len()..read_to]);
         while buffer.has_line() {
             let known = buffer.before().map(<[u8]>::len);
             let count = if one_by_one { 1 } else { usize::MAX };

@@ -26,7 +26,7 @@ mod walk;
 pub mod watch;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     path::{Path, PathBuf},
     pin::Pin,
     sync::Arc,
@@ -123,6 +123,10 @@ pub struct FileSource {
     is_first: bool,
     /// Files that the source's names do not lead to any more.
     leaving: BTreeSet<FileNo>,
+    /// Copies of what is read already, and the streams as which it was.
+    unsaved_copies: Vec<(FileNo, StreamId)>,
+    /// Compressed files that were unpacked.
+    unpacked: HashSet<Identity>,
     /// Lines in the making in live files, and until when they are waited for.
     partials: BTreeMap<FileNo, Instant>,
     /// Streams whose bytes are gone.
@@ -150,6 +154,8 @@ impl FileSource {
             look: 0,
             is_first: false,
             leaving: BTreeSet::new(),
+            unsaved_copies: Vec::new(),
+            unpacked: HashSet::new(),
             partials: BTreeMap::new(),
             truncated: Vec::new(),
             no_constants: Arc::default(),
@@ -210,6 +216,11 @@ impl FileSource {
         self.is_first = self.register.looks_first(self.discovery.checksum());
         self.resume(watch);
         self.look(watch, true);
+        // Only now the files are there that others may be copies of.
+        for no in self.table.files.keys().copied().collect::<Vec<_>>() {
+            self.look_at_size(no);
+            self.vet_early(no);
+        }
     }
 
     fn next_reconcile(&self, watch: &Watch) -> Instant {
@@ -217,13 +228,13 @@ impl FileSource {
     }
 
     fn has_to_tick(&self) -> bool {
-        !self.leaving.is_empty() || !self.partials.is_empty()
+        !(self.leaving.is_empty() && self.partials.is_empty() && self.unsaved_copies.is_empty())
     }
 
     fn news(&mut self, change: Change, watch: &mut Watch) {
         match change {
             Change::Written(path) => self.written(&path, watch),
-            Change::Appeared { path, from } => self.appeared(&path, from.as_deref(), watch),
+            Change::Appeared(path, came) => self.appeared(&path, &came, watch),
             Change::Vanished(path) => self.vanished(&path),
             Change::Folders => self.look(watch, false),
             Change::Anything => self.reconcile(watch),

@@ -3,7 +3,9 @@
 //! Everything is asked of the open descriptor, never of the name, which may mean another file by now. The descriptor
 //! may be closed while there is nothing to read: whoever opens it again checks that it is still the same file.
 
-use std::{collections::VecDeque, fs::File, io, os::unix::fs::MetadataExt, path::Path, sync::Arc};
+use std::{
+    collections::VecDeque, fs::File, io, os::unix::fs::MetadataExt, path::Path, sync::Arc, time::SystemTime,
+};
 
 use tokio::time::Instant;
 
@@ -61,6 +63,8 @@ pub(super) struct Followed {
     pub(super) at_end: bool,
     /// When it last had something new, or was last renamed.
     pub(super) stirred: Instant,
+    /// Since when this generation of it is followed.
+    pub(super) since: SystemTime,
     pub(super) vetted: Vetted,
     /// How many names lead to it that the source reads.
     pub(super) names: u32,
@@ -153,17 +157,16 @@ impl Followed {
     /// # Errors
     /// When the file can't be read.
     pub(super) fn fill(&mut self, buffer: &mut LineBuffer) -> io::Result<Filled> {
+        let (mut room, at) = ([0; BEFORE_BYTES], buffer.read_position());
+        let known = &mut room[..buffer.last_read().len()];
+        known.copy_from_slice(buffer.last_read());
         let Self { handle, nuls_to, .. } = self;
         let Some(file) = handle.as_ref() else { return Ok(Filled::Bytes(0)) };
         let read = buffer.fill(|room, at| nuls::read(file, room, at, nuls_to))?;
-        let read_position = buffer.read_position();
         let metadata = self.file()?.metadata()?;
         // Asked after reading: whoever truncates a file writes to it anew, and that must not pass for what goes on.
-        if !self.rescued && (metadata.len() < self.position || !self.tail_is_there()?) {
-            return Ok(Filled::Changed);
-        }
-        if !self.rescued && metadata.len() < read_position {
-            return Ok(Filled::Shrunk);
+        if !self.rescued && !(metadata.len() >= at && self.still_has(known, at)?) {
+            return Ok(if self.is_itself()? { Filled::Shrunk } else { Filled::Changed });
         }
         if metadata.len() != self.len || read > 0 {
             self.len = metadata.len();
@@ -175,10 +178,16 @@ impl Followed {
         Ok(Filled::Bytes(read))
     }
 
-    /// Whether the bytes before its position are still what they were.
-    fn tail_is_there(&self) -> io::Result<bool> {
-        let Some(tail) = self.print.tail else { return Ok(true) };
-        Ok(super::print::tail_at(self.file()?, self.position)? == Some(tail))
+    /// Whether the bytes that were read right before a position are still there.
+    fn still_has(&self, known: &[u8], at: u64) -> io::Result<bool> {
+        // A few bytes may well be the same in what was written anew.
+        if known.len() < BEFORE_BYTES && !self.is_itself()? {
+            return Ok(false);
+        }
+        let mut room = [0; BEFORE_BYTES];
+        let there = &mut room[..known.len()];
+        let read = read_full(self.file()?, there, at - known.len() as u64)?;
+        Ok(read == known.len() && there == known)
     }
 
     /// What follows its position, if that is NULs.
@@ -234,9 +243,13 @@ impl Followed {
         handle.and_then(|file| file.metadata().ok()).is_some_and(|metadata| metadata.nlink() == 0)
     }
 
-    /// Bytes that were not taken yet.
+    /// Bytes that are to be taken and were not yet.
     pub(super) const fn unread(&self) -> u64 {
-        if self.nuls_to > self.position { 0 } else { self.len.saturating_sub(self.position) }
+        match self.vetted {
+            Vetted::CopyOf(_) | Vetted::Refused => 0,
+            _ if self.nuls_to > self.position => 0,
+            Vetted::NotYet | Vetted::Own => self.len.saturating_sub(self.position),
+        }
     }
 
     /// Whether a name that the source reads leads to it.

@@ -9,6 +9,7 @@ use std::{
     fs::{self, File},
     path::{Path, PathBuf},
     sync::{Arc, atomic::Ordering},
+    time::SystemTime,
 };
 
 use super::{
@@ -20,7 +21,7 @@ use super::{
     rescue::{self, Needed},
 };
 use crate::{
-    ack::{End, Held},
+    ack::{End, Held, StreamId},
     checkpoint::file_id,
     frame::Skipped,
 };
@@ -42,6 +43,8 @@ pub(super) struct Wanted<'w> {
     pub(super) paths: [&'w Path; 2],
     pub(super) print: Print,
     pub(super) position: u64,
+    /// How long the file was.
+    pub(super) len: u64,
     pub(super) held: &'w [Held],
 }
 
@@ -51,11 +54,15 @@ impl FileSource {
         let Some(followed) = self.table.files.get(&no) else { return };
         let (path, position, unread) = (Arc::clone(&followed.path), followed.position, followed.unread());
         tracing::info!(path = %path.display(), "truncated or written anew: reading it from its beginning");
-        let stream = followed.stream;
-        let taker = self.copy_with_the_rest(no).or_else(|| self.find_copy_with_the_rest(no));
+        let (stream, since) = (followed.stream, followed.since);
+        let taker = self.copy_with_the_rest(no);
         self.release_copies(no, taker);
         match taker {
             Some(taker) => self.take_over(taker, no),
+            // Whatever was copied meanwhile was not read.
+            None if position == 0 && self.follow_unseen(&[path.to_path_buf()], since, Some(no)) > 0 => {
+                self.feed.ledger.with(|ledger| ledger.close_stream(stream));
+            }
             None => {
                 self.missed(&path, unread, "truncated before all of it was read");
                 self.feed.ledger.read(|ledger| {
@@ -69,44 +76,49 @@ impl FileSource {
         self.begin_anew(no);
     }
 
-    /// A known copy that holds more than was read.
+    /// The known copy that holds all that was read, and the most beyond that.
     fn copy_with_the_rest(&mut self, original: FileNo) -> Option<FileNo> {
-        let copies = self.copies_of(original);
         let (position, print) = self.table.files.get(&original).map(|file| (file.position, file.print))?;
-        let has_it = |no: &FileNo| {
-            self.open(*no).ok()?.then_some(())?;
-            let copy = self.table.files.get(no)?;
-            let file = copy.file().ok()?;
-            let longer = file.metadata().ok()?.len() > position;
-            (longer && print.fits(file, position, true).ok()?).then_some(())
-        };
-        let mut copies = copies.into_iter();
-        let mut has_it = has_it;
-        copies.find(|no| has_it(no).is_some())
+        if !print.tells() {
+            return None;
+        }
+        let mut longest: Option<(u64, FileNo)> = None;
+        for no in self.copies_of(original) {
+            if !self.open(no).unwrap_or(false) {
+                continue;
+            }
+            let Some(file) = self.table.files.get(&no).and_then(|copy| copy.handle.as_ref()) else {
+                continue;
+            };
+            let len = file.metadata().map_or(0, |metadata| metadata.len());
+            if print.fits(file, position, true).unwrap_or(false)
+                && longest.is_none_or(|(longest, _)| longest < len)
+            {
+                longest = Some((len, no));
+            }
+        }
+        self.find_longer_copy(original, longest)
     }
 
     /// Files that are copies of another, as far as is known: that have not been read, at least.
-    fn copies_of(&self, original: FileNo) -> Vec<FileNo> {
-        let Some(path) = self.table.files.get(&original).map(|file| Arc::clone(&file.seen_at)) else {
+    pub(super) fn copies_of(&self, original: FileNo) -> Vec<FileNo> {
+        let Some([path, seen_at]) =
+            self.table.files.get(&original).map(|file| [Arc::clone(&file.path), Arc::clone(&file.seen_at)])
+        else {
             return Vec::new();
         };
+        let related = |copy: &Path| are_kin(copy, &path) || are_kin(copy, &seen_at);
         let copy = |(no, file): (&FileNo, &Followed)| match file.vetted {
             Vetted::CopyOf(of) if of == original => Some(*no),
-            Vetted::NotYet if *no != original && file.position == 0 && relates(&file.seen_at, &path) => {
-                Some(*no)
-            }
+            Vetted::NotYet if *no != original && file.position == 0 && related(&file.seen_at) => Some(*no),
             _ => None,
         };
-        // Those are in the hands of the tick.
         self.table.files.iter().filter_map(copy).collect()
     }
 
-    /// A file that is not followed, but holds more than was read.
-    fn find_copy_with_the_rest(&mut self, original: FileNo) -> Option<FileNo> {
+    /// A file that is not followed, but holds all that was read, and more than the copy that is known.
+    fn find_longer_copy(&mut self, original: FileNo, known: Option<(u64, FileNo)>) -> Option<FileNo> {
         let followed = self.table.files.get(&original)?;
-        if followed.position == 0 {
-            return None;
-        }
         let held: Vec<Held> = followed.held.iter().copied().collect();
         let (path, seen_at) = (Arc::clone(&followed.path), Arc::clone(&followed.seen_at));
         let wanted = Wanted {
@@ -114,11 +126,14 @@ impl FileSource {
             paths: [&path, &seen_at],
             print: followed.print,
             position: followed.position,
+            len: followed.len,
             held: &held,
         };
-        let rest = self.find_rest(wanted)?;
-        let no = self.meet_rest(rest, &path)?;
-        Some(no)
+        let known_len = known.map_or(0, |(len, _)| len);
+        match self.find_rest(wanted).filter(|rest| rest.opened.metadata.len() > known_len) {
+            Some(rest) => self.meet_rest(rest, &path),
+            None => known.map(|(_, no)| no),
+        }
     }
 
     /// Follows what is left of a generation.
@@ -132,35 +147,48 @@ impl FileSource {
         Some(no)
     }
 
-    /// Looks in the folders where a file was for another that has its content up to the position, and more; or, with
-    /// lines that joins hold, at least these.
+    /// Looks in the folders where a file was for another that has its content up to the position. There may be no more
+    /// in it, but then it is known for what it is.
     pub(super) fn find_rest(&mut self, wanted: Wanted<'_>) -> Option<Rest> {
         let mut candidates: Vec<PathBuf> = Vec::new();
         for path in wanted.paths {
             let Some(entries) = path.parent().and_then(|folder| fs::read_dir(folder).ok()) else { continue };
-            let related = |other: &PathBuf| wanted.paths.iter().any(|path| relates(other, path));
+            let related = |other: &PathBuf| wanted.paths.iter().any(|path| are_kin(other, path));
             candidates.extend(entries.flatten().map(|entry| entry.path()).filter(related));
         }
         candidates.sort();
         candidates.dedup();
-        candidates.into_iter().find_map(|path| self.rest_in(&path, wanted))
+        let (packed, plain): (Vec<_>, Vec<_>) = candidates.into_iter().partition(|path| has_gz_name(path));
+        let rests: Vec<Rest> = plain.into_iter().filter_map(|path| self.rest_in(&path, wanted)).collect();
+        let longest = rests.into_iter().max_by_key(|rest| rest.opened.metadata.len());
+        let len = |rest: &Rest| rest.opened.metadata.len();
+        if longest.as_ref().is_some_and(|rest| len(rest) >= wanted.len.max(wanted.position + 1)) {
+            return longest;
+        }
+        let unpacked = packed.into_iter().find_map(|path| self.rest_in(&path, wanted));
+        match (longest, unpacked) {
+            (Some(longest), Some(unpacked)) if len(&longest) >= len(&unpacked) => {
+                rescue::remove(&unpacked.seen_at);
+                Some(longest)
+            }
+            (longest, unpacked) => unpacked.or(longest),
+        }
     }
 
     fn rest_in(&mut self, path: &Path, wanted: Wanted<'_>) -> Option<Rest> {
         let opened = open_regular(path).ok()??;
-        if let Some(no) = self.table.of_identity(opened.identity) {
-            let read =
-                self.table.files.get(&no).is_none_or(|file| file.position > 0 || file.vetted == Vetted::Own);
-            return (!read).then_some(Rest { opened, seen_at: path.to_owned(), rescued: false });
+        if is_gzip(&opened.file) {
+            return if self.unpacked.contains(&opened.identity) {
+                None
+            } else {
+                self.unpack(&opened, wanted)
+            };
         }
+        // What is followed was asked before.
         if self.register.is_claimed(opened.identity) {
             return None;
         }
-        if is_gzip(&opened.file) {
-            return self.unpack(&opened, wanted);
-        }
-        let more = opened.metadata.len() > wanted.position || !wanted.held.is_empty();
-        let fits = more && wanted.print.fits(&opened.file, wanted.position, true).ok()?;
+        let fits = wanted.print.fits(&opened.file, wanted.position, true).ok()?;
         fits.then_some(Rest { opened, seen_at: path.to_owned(), rescued: false })
     }
 
@@ -172,6 +200,7 @@ impl FileSource {
         match unpacked {
             Ok(Some(_)) => {
                 tracing::info!(gz = %gz.real.display(), position = wanted.position, "going on inside a .gz");
+                self.unpacked.insert(gz.identity);
                 let opened = open_regular(&to).ok()??;
                 Some(Rest { opened, seen_at: to, rescued: true })
             }
@@ -194,7 +223,8 @@ impl FileSource {
         let own = std::mem::replace(&mut new.stream, stream);
         new.facts.stream = stream;
         (new.id, new.path, new.position, new.generation) = (id, path, position, generation);
-        new.print = Print { born: new.print.born, ..print };
+        // It was made at another time than what it is a copy of.
+        new.print = Print { born: None, ..print };
         (new.held, new.vetted, new.skipped) = (held, Vetted::Own, Skipped::default());
         if new.handle.is_some() {
             new.facts.constants = constants(&self.settings, &self.feed, &new.path, id);
@@ -210,23 +240,37 @@ impl FileSource {
 
     /// The copies of a file that changes or goes have nothing to tell that it did not, but for the one that takes over.
     pub(super) fn release_copies(&mut self, original: FileNo, taker: Option<FileNo>) {
-        let read_to = self.table.files.get(&original).map_or(0, |original| original.position);
+        let Some(file) = self.table.files.get(&original) else { return };
+        let (read_to, print, stream) = (file.position, file.print, file.stream);
         for no in self.copies_of(original) {
-            let is_copy =
-                self.table.files.get(&no).is_some_and(|copy| copy.vetted == Vetted::CopyOf(original));
-            if Some(no) != taker && is_copy {
-                // What was not read of the original is in its copy.
-                let all = taker.is_some();
-                self.begin_copy(no, if all { u64::MAX } else { read_to });
+            let Some(copy) = self.table.files.get_mut(&no).filter(|_| Some(no) != taker) else { continue };
+            let Some(file) = &copy.handle else { continue };
+            let len = file.metadata().map_or(copy.len, |metadata| metadata.len());
+            let fits = print.tells() && print.fits(file, read_to, true).unwrap_or(false);
+            // Of one that was written to since it was looked at, it is not known whether it still is a copy.
+            let is_copy = copy.vetted == Vetted::CopyOf(original) && copy.len == len;
+            copy.len = len;
+            if fits || is_copy {
+                // What was not read of the original is in the copy that goes on with it.
+                self.begin_copy(no, if taker.is_some() { u64::MAX } else { read_to }, stream);
+            } else if matches!(copy.vetted, Vetted::CopyOf(_)) {
+                self.read_anyway(no);
             }
         }
     }
 
-    /// A copy of which everything up to a position has been read elsewhere.
-    pub(super) fn begin_copy(&mut self, no: FileNo, read_to: u64) {
+    /// What was taken for a copy is none.
+    pub(super) fn read_anyway(&mut self, no: FileNo) {
+        let Some(followed) = self.table.files.get_mut(&no) else { return };
+        followed.vetted = Vetted::Own;
+        self.register.add(followed.stream, followed.entry());
+        self.table.make_ready(no);
+    }
+
+    /// A copy of which everything up to a position has been read elsewhere, as that stream.
+    pub(super) fn begin_copy(&mut self, no: FileNo, read_to: u64, after: StreamId) {
         let Some(copy) = self.table.files.get_mut(&no) else { return };
         let Some(file) = &copy.handle else { return };
-        copy.len = file.metadata().map_or(copy.len, |metadata| metadata.len());
         let position = copy.len.min(read_to);
         let tail = tail_at(file, position).ok().flatten();
         let end = End { position, tail };
@@ -240,8 +284,23 @@ impl FileSource {
         if let Some(file) = &copy.handle {
             let _ = copy.print.learn_head(file, position);
         }
-        self.register.add(copy.stream, copy.entry());
+        self.register.hide(own);
+        self.unsaved_copies.push((no, after));
         self.table.make_ready(no);
+    }
+
+    /// Copies of files whose shipping is complete are known from now on; until then the next start may need them.
+    pub(super) fn save_copies(&mut self) {
+        let Self { unsaved_copies, feed, register, table, .. } = self;
+        unsaved_copies.retain(|(no, after)| {
+            let Some(copy) = table.files.get(no) else { return false };
+            let mark = feed.ledger.read(|ledger| ledger.mark(*after));
+            let shipped = mark.is_none_or(|mark| mark.resume >= copy.position);
+            if shipped {
+                register.add(copy.stream, copy.entry());
+            }
+            !shipped
+        });
     }
 
     /// A file's next generation: what is in it now is new.
@@ -252,9 +311,10 @@ impl FileSource {
         followed.print = Print { born: metadata.as_ref().and_then(super::print::born), ..Print::default() };
         followed.id = file_id(followed.identity, followed.generation, followed.print.born);
         followed.len = metadata.map_or(0, |metadata| metadata.len());
+        followed.since = SystemTime::now();
         followed.held.clear();
         (followed.position, followed.skipped, followed.at_end) = (0, Skipped::default(), false);
-        (followed.nuls_to, followed.vetted) = (0, Vetted::Own);
+        (followed.nuls_to, followed.vetted) = (0, Vetted::NotYet);
         followed.facts.constants = constants(&self.settings, &self.feed, &followed.path, followed.id);
         followed.stream = self.feed.ledger.with(|ledger| ledger.open_stream(End::default()));
         followed.facts.stream = followed.stream;
@@ -280,11 +340,15 @@ impl FileSource {
 }
 
 /// Whether a path may be that of a copy of what was at another.
-fn relates(path: &Path, origin: &Path) -> bool {
+fn are_kin(path: &Path, origin: &Path) -> bool {
     match (path.file_name(), origin.file_name()) {
-        (Some(name), Some(origin)) => names::relates(name.as_encoded_bytes(), origin.as_encoded_bytes()),
+        (Some(name), Some(origin)) => names::are_kin(name.as_encoded_bytes(), origin.as_encoded_bytes()),
         _ => false,
     }
+}
+
+fn has_gz_name(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "gz")
 }
 
 /// Whether a file is compressed.

@@ -4,14 +4,14 @@
 //! Invariant: a file whose bytes may still be needed is let go of only when too many such files are held, and then
 //! what is lost is counted.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use tokio::time::{Duration, Instant};
 
 use super::{
     FileSource,
     discover::where_is,
-    follow::{FileNo, Vetted},
+    follow::{FileNo, Followed, Vetted},
     read::{QUIET, is_quiet},
     rescue::{self, Needed},
 };
@@ -33,6 +33,7 @@ impl FileSource {
             self.see_off(no, now);
         }
         self.let_go_of_the_oldest();
+        self.save_copies();
     }
 
     /// When the tick is due, if it is at `at` for the files that leave.
@@ -94,10 +95,13 @@ impl FileSource {
             return self.table.make_ready(no);
         }
         let (len, quiet) = (copy.len, now.duration_since(copy.stirred) >= QUIET);
-        match self.table.files.get(&original) {
-            Some(original) if quiet && original.position >= len => self.begin_copy(no, len),
-            None => self.begin_copy(no, len),
-            Some(_) => {}
+        let Some(original) = self.table.files.get(&original) else { return };
+        if quiet && original.position >= len {
+            let stream = original.stream;
+            let _ = self.vet(no);
+            if self.table.files.get(&no).is_some_and(|copy| matches!(copy.vetted, Vetted::CopyOf(_))) {
+                self.begin_copy(no, len, stream);
+            }
         }
     }
 
@@ -183,33 +187,78 @@ impl FileSource {
 
     /// The agent stops: what could not be read again by the next start is saved, or else counted.
     pub(super) async fn end(&mut self) {
-        let unlinked: Vec<FileNo> = self
-            .table
-            .files
-            .iter()
-            .filter(|(_, file)| !file.rescued && file.is_unlinked())
-            .map(|(no, _)| *no)
-            .collect();
+        let unlinked = |file: &Followed| !file.rescued && file.is_unlinked();
+        let unlinked: Vec<FileNo> =
+            self.table.files.iter().filter(|(_, file)| unlinked(file)).map(|(no, _)| *no).collect();
         let mut bytes_left = self.settings.unlinked_bytes_max;
         for no in unlinked {
+            let Some(followed) = self.table.files.get_mut(&no) else { continue };
+            // It may have been written to until now.
+            let len =
+                followed.handle.as_ref().and_then(|file| file.metadata().ok()).map(|metadata| metadata.len());
+            followed.len = len.unwrap_or(followed.len);
+            if followed.is_itself().unwrap_or(true) {
+                self.vet_early(no);
+            } else {
+                self.changed(no);
+            }
             let Some(followed) = self.table.files.get(&no) else { continue };
-            let (stream, path) = (followed.stream, Arc::clone(&followed.path));
-            let (unread, saved) = (followed.unread(), followed.saved_len == Some(followed.len));
+            let (stream, path, unread) = (followed.stream, Arc::clone(&followed.path), followed.unread());
+            let saved = followed.saved_len == Some(followed.len);
             let open = self.feed.ledger.read(|ledger| ledger.is_open(stream));
             if saved || (unread == 0 && !open) {
-                continue;
-            }
-            if self.rescue(no, bytes_left) {
+                self.keep_copies(no);
+            } else if self.rescue(no, bytes_left) {
                 bytes_left = bytes_left.saturating_sub(unread);
+                self.keep_copies(no);
             } else {
-                self.missed(
-                    Path::new(&*path),
-                    unread,
-                    "deleted, and its rest does not fit the state directory",
-                );
+                self.missed(&path, unread, "deleted, and its rest does not fit the state directory");
                 self.truncated.push(stream);
             }
         }
+        self.settle_copies();
+        self.save_copies();
         self.end_unreachable().await;
+    }
+
+    /// Copies of what is shipped are known from now on: the next start may not find the original.
+    fn settle_copies(&mut self) {
+        let copies: Vec<(FileNo, FileNo)> =
+            self.leaving.iter().filter_map(|no| self.copy_and_original(*no)).collect();
+        for (no, original) in copies {
+            let _ = self.vet(no);
+            if self.copy_and_original(no) != Some((no, original)) {
+                continue;
+            }
+            let (Some(copy), Some(original)) = (self.table.files.get(&no), self.table.files.get(&original))
+            else {
+                continue;
+            };
+            let (len, stream) = (copy.len, original.stream);
+            let mark = self.feed.ledger.read(|ledger| ledger.mark(stream));
+            if mark.is_some_and(|mark| mark.resume >= len) {
+                self.begin_copy(no, len, stream);
+            }
+        }
+    }
+
+    fn copy_and_original(&self, no: FileNo) -> Option<(FileNo, FileNo)> {
+        match self.table.files.get(&no)?.vetted {
+            Vetted::CopyOf(original) => Some((no, original)),
+            _ => None,
+        }
+    }
+
+    /// What a file's copies hold is shipped or kept, and the file is gone: they are known from now on.
+    fn keep_copies(&mut self, original: FileNo) {
+        for no in self.copies_of(original) {
+            // It may have been written to since it was looked at.
+            let _ = self.vet(no);
+            let Some(copy) = self.table.files.get(&no) else { continue };
+            if copy.vetted == Vetted::CopyOf(original) {
+                let stream = copy.stream;
+                self.begin_copy(no, u64::MAX, stream);
+            }
+        }
     }
 }

@@ -4,8 +4,9 @@
 //! open, so that it can be read to its end whatever becomes of its name.
 
 use std::{
+    ffi::OsString,
     fs,
-    os::unix::fs::MetadataExt,
+    os::unix::{ffi::OsStringExt, fs::MetadataExt},
     path::{Path, PathBuf},
     sync::Arc,
     time::SystemTime,
@@ -15,12 +16,13 @@ use tokio::time::Instant;
 
 use super::{
     FileSource, Watch, constants,
-    discover::{Identity, Opened, where_is},
+    discover::{Identity, Opened, open_regular, where_is},
     follow::{FileNo, Followed, Vetted},
     names,
     print::{Print, born, tail_at},
     table::Named,
     walk::Met,
+    watch::Came,
 };
 use crate::{
     ack::{End, Held},
@@ -67,7 +69,7 @@ impl FileSource {
             unknown.sort_by_cached_key(|path| (age(path), path.clone()));
         }
         for path in unknown {
-            self.appeared_at(&path, None, watch, at_start);
+            self.appeared_at(&path, &Came::Somehow, watch, at_start);
         }
         let is_stale = |(path, named): (&PathBuf, &Named)| {
             // What could not be looked at may still be there.
@@ -81,34 +83,72 @@ impl FileSource {
     }
 
     /// A name leads to a file.
-    pub(super) fn appeared(&mut self, path: &Path, from: Option<&Path>, watch: &mut Watch) {
-        self.appeared_at(path, from, watch, false);
+    pub(super) fn appeared(&mut self, path: &Path, came: &Came, watch: &mut Watch) {
+        self.appeared_at(path, came, watch, false);
     }
 
-    fn appeared_at(&mut self, path: &Path, from: Option<&Path>, watch: &mut Watch, at_start: bool) {
+    fn appeared_at(&mut self, path: &Path, came: &Came, watch: &mut Watch, at_start: bool) {
         let matching = self.discovery.matches(path);
         let Ok(metadata) = fs::metadata(path) else { return self.vanished(path) };
         let identity = Identity::of(&metadata);
         if let Some(no) = self.table.of_identity(identity) {
-            return self.named(no, path, matching);
+            if self.is_still_there(no, path) {
+                return self.named(no, path, matching);
+            }
+            self.lost(no);
         }
         // Whoever has the name now, it is not the file that had it.
         self.vanished(path);
-        let first = match from.filter(|from| self.discovery.matches(from)) {
-            _ if matching => path,
+        let first = match came {
+            _ if matching => Some(Arc::from(path)),
             // It had a name that is read, but so shortly that it was not seen.
-            Some(from) => from,
-            None => return,
+            Came::Renamed(from) if self.discovery.matches(from) => Some(Arc::from(&**from)),
+            Came::Made => self.unread_original(path),
+            Came::Renamed(_) | Came::Somehow => None,
         };
+        let Some(first) = first else { return };
         let opened = self.discovery.open(path);
         if opened.is_none() && self.make_room_for(path) {
-            return self.appeared_at(path, from, watch, at_start);
+            return self.appeared_at(path, came, watch, at_start);
         }
         let Some(opened) = opened else { return };
         if let Some(folder) = opened.real.parent().filter(|_| opened.real != path) {
             watch.add(folder);
         }
-        self.meet(opened, first, path, at_start);
+        let identity = opened.identity;
+        self.meet(opened, &first, path, at_start);
+        if let Some(no) = self.table.of_identity(identity) {
+            self.look_at_size(no);
+            if !at_start {
+                self.vet_early(no);
+            }
+        }
+    }
+
+    /// Whether what has the inode of a file is that file: if it was closed and deleted, another may have got it. One that is
+    /// open still is what it is, whatever is in it.
+    fn is_still_there(&self, no: FileNo, path: &Path) -> bool {
+        let Some(followed) = self.table.files.get(&no).filter(|followed| followed.handle.is_none()) else {
+            return true;
+        };
+        let opened = open_regular(path).ok().flatten();
+        opened
+            .is_none_or(|opened| followed.print.fits(&opened.file, followed.position, false).unwrap_or(true))
+    }
+
+    /// The path of the file that a new one may be a copy of, if nothing was read of that yet: when it is emptied, nothing
+    /// else tells that there was something in it.
+    fn unread_original(&self, path: &Path) -> Option<Arc<Path>> {
+        let (folder, name) = (path.parent()?, path.file_name()?.as_encoded_bytes());
+        if name.ends_with(b".gz") {
+            return None;
+        }
+        let originals = names::origins(name).into_iter().filter(|origin| names::is_rotation_of(name, origin));
+        let mut unread = originals.filter_map(|origin| {
+            let no = self.table.of_name(&folder.join(OsString::from_vec(origin)))?;
+            self.table.files.get(&no).filter(|original| original.position == 0)
+        });
+        unread.next().map(|original| Arc::clone(&original.path))
     }
 
     /// Whether a file could not be opened only since too many are.
@@ -172,10 +212,9 @@ impl FileSource {
     fn origin_of(&self, path: &Arc<Path>, opened: &Opened) -> Arc<Path> {
         let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return Arc::clone(path) };
         let modified = opened.metadata.modified().ok();
-        let origins = names::origins(name.as_encoded_bytes()).into_iter().map(|origin| {
-            use std::os::unix::ffi::OsStringExt;
-            (folder.join(std::ffi::OsString::from_vec(origin.clone())), origin)
-        });
+        let origins = names::origins(name.as_encoded_bytes())
+            .into_iter()
+            .map(|origin| (folder.join(OsString::from_vec(origin.clone())), origin));
         let is_rotated = |(origin, origin_name): &(PathBuf, Vec<u8>)| {
             names::is_rotation_of(name.as_encoded_bytes(), origin_name)
                 && self.discovery.matches(origin)
@@ -229,7 +268,8 @@ impl FileSource {
             len: opened.metadata.len(),
             at_end: false,
             stirred: Instant::now(),
-            vetted: if position > 0 || rescued { Vetted::Own } else { Vetted::NotYet },
+            since: SystemTime::now(),
+            vetted: if position > 0 || rescued || print.tells() { Vetted::Own } else { Vetted::NotYet },
             names: 0,
             rescued,
             queued: false,
@@ -294,21 +334,24 @@ impl FileSource {
             Some(no) => {
                 // It may be deleted before its turn comes.
                 match self.open(no) {
-                    Ok(true) => self.table.make_ready(no),
+                    Ok(true) => {
+                        self.look_at_size(no);
+                        self.vet_early(no);
+                    }
                     Ok(false) => self.lost(no),
                     Err(error) => {
                         self.discovery.say_once(path, "can't be opened, trying again", &error.to_string())
                     }
                 }
             }
-            None if self.discovery.matches(path) => self.appeared(path, None, watch),
+            None if self.discovery.matches(path) => self.appeared(path, &Came::Somehow, watch),
             None => {}
         }
     }
 
     /// Looks whether files have grown, shrunk or gone without news of it.
     pub(super) fn look_at_sizes(&mut self) {
-        let (mut ready, mut gone) = (Vec::new(), Vec::new());
+        let (mut differ, mut gone) = (Vec::new(), Vec::new());
         for (no, followed) in &self.table.files {
             let metadata = match &followed.handle {
                 Some(file) => file.metadata(),
@@ -316,13 +359,51 @@ impl FileSource {
             };
             match metadata {
                 Ok(metadata) if Identity::of(&metadata) != followed.identity => gone.push(*no),
-                Ok(metadata) if metadata.len() != followed.len || !followed.at_end => ready.push(*no),
+                Ok(metadata) if metadata.len() != followed.len || !followed.at_end => differ.push(*no),
                 Ok(_) => {}
                 Err(_) => gone.push(*no),
             }
         }
-        ready.into_iter().for_each(|no| self.table.make_ready(no));
+        differ.into_iter().for_each(|no| self.look_at_size(no));
         // Reading them shows whether they can be found elsewhere.
         gone.into_iter().for_each(|no| self.table.make_ready(no));
+    }
+
+    /// There is something new in a file. That it was emptied is best noticed at once: before its turn comes it may be
+    /// written to and emptied once more.
+    pub(super) fn look_at_size(&mut self, no: FileNo) {
+        let Some(followed) = self.table.files.get_mut(&no) else { return };
+        if let Some(file) = followed.handle.as_ref().filter(|_| !followed.rescued) {
+            let len = file.metadata().map_or(followed.len, |metadata| metadata.len());
+            if len < followed.position {
+                return self.changed(no);
+            }
+            let mut learned = false;
+            if followed.position == 0 {
+                if len < followed.len || !followed.print.fits(file, 0, false).unwrap_or(true) {
+                    return self.changed(no);
+                }
+                learned = followed.print.learn_head(file, len).unwrap_or(false);
+            }
+            if len != followed.len || learned {
+                followed.len = len;
+                let head = followed.print.head;
+                self.register.update(followed.stream, |entry| (entry.head, entry.size) = (head, len));
+            }
+        }
+        self.table.make_ready(no);
+    }
+
+    /// Asks what a new file is while the one that it may be a copy of is still there: when its turn comes, that may be
+    /// emptied. Should it fail, it is asked again then.
+    pub(super) fn vet_early(&mut self, no: FileNo) {
+        let unsure = |followed: &Followed| match followed.vetted {
+            Vetted::NotYet => followed.len > 0,
+            Vetted::CopyOf(_) => true,
+            Vetted::Own | Vetted::Refused => false,
+        };
+        if self.table.files.get(&no).is_some_and(unsure) {
+            let _ = self.vet(no);
+        }
     }
 }

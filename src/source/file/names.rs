@@ -27,6 +27,14 @@ pub(super) fn relates(name: &[u8], origin: &[u8]) -> bool {
     plain == origin || origins(name).iter().any(|it| it == origin)
 }
 
+/// Whether a file of that name may be a copy or a later name of one that was called `other`, which may have been given its
+/// name by rotation itself.
+pub(super) fn are_kin(name: &[u8], other: &[u8]) -> bool {
+    let by_origin =
+        |origin: &Vec<u8>| is_rotation_of(other, origin) && (name == origin || relates(name, origin));
+    relates(name, other) || origins(other).iter().any(by_origin)
+}
+
 /// Whether that is a name that only rotation gives: `origin` with a number or a date.
 pub(super) fn is_rotation_of(name: &[u8], origin: &[u8]) -> bool {
     let name = name.strip_suffix(b".gz").unwrap_or(name);
@@ -76,5 +84,7 @@ mod tests {
         for name in ["app2.log", "b.log", "ap.log.1"] {
             assert!(!relates(name.as_bytes(), b"app.log"), "{name}");
         }
+        assert!(are_kin(b"app.log.2.gz", b"app.log.1") && are_kin(b"app.log", b"app.log.1"));
+        assert!(!are_kin(b"b.log.2", b"app.log.1") && !are_kin(b"worker-2.log", b"worker-a.log"));
     }
 }

@@ -10,18 +10,22 @@ use std::{
     time::UNIX_EPOCH,
 };
 
-use crate::frame::BEFORE_BYTES;
+use crate::{checkpoint::Head, frame::BEFORE_BYTES};
 
 /// How many bytes at a file's beginning count.
 pub(super) const HEAD_BYTES: usize = 256;
+
+/// Before this position two files may well begin with the same bytes, if not with the same lines.
+const SHORT_BYTES: u64 = 256;
 
 /// What a file is known again by at some position in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Print {
     /// When it was made, in nanoseconds since 1970, where the file system tells.
     pub(super) born: Option<i64>,
-    /// A checksum of its first [`HEAD_BYTES`], once the position is behind them.
-    pub(super) head: Option<u32>,
+    /// A checksum of its first bytes, at most [`HEAD_BYTES`]: before anything is taken, of those that are there, else of
+    /// those before the position.
+    pub(super) head: Option<Head>,
     /// A checksum of the [`BEFORE_BYTES`] before the position; `None` if it is not known.
     pub(super) tail: Option<u32>,
 }
@@ -42,23 +46,33 @@ impl Print {
             Some(tail) => tail_at(file, position)? == Some(tail),
             None => true,
         };
-        let head = match self.head {
-            Some(head) => head_of(file)? == Some(head),
+        // Near the beginning the tail is all there is, and a copy may end before the head does.
+        let head = match self.head.filter(|head| position == 0 || u64::from(head.len) <= position) {
+            Some(head) => head_of(file, head.len.into())? == Some(head),
             None => true,
         };
-        Ok(tail && head)
+        Ok(tail
+            && head
+            && (!is_copy || position >= SHORT_BYTES || position == 0 || ends_line(file, position)?))
     }
 
-    /// Takes note of the file's head once the position is behind it.
+    /// Whether it says anything of what is in a file.
+    pub(super) const fn tells(&self) -> bool {
+        self.head.is_some() || self.tail.is_some()
+    }
+
+    /// Takes note of the file's first bytes up to `len`; answers whether that are more than before.
     ///
     /// # Errors
     /// When it can't be read.
-    pub(super) fn learn_head(&mut self, file: &File, position: u64) -> io::Result<bool> {
-        if self.head.is_some() || position < HEAD_BYTES as u64 {
+    pub(super) fn learn_head(&mut self, file: &File, len: u64) -> io::Result<bool> {
+        let known = self.head.map_or(0, |head| u64::from(head.len));
+        if known >= len.min(HEAD_BYTES as u64) {
             return Ok(false);
         }
-        self.head = head_of(file)?;
-        Ok(self.head.is_some())
+        let before = self.head;
+        self.head = head_of(file, len)?.or(before);
+        Ok(self.head != before)
     }
 }
 
@@ -68,10 +82,17 @@ pub(super) fn born(metadata: &Metadata) -> Option<i64> {
     i64::try_from(born.duration_since(UNIX_EPOCH).ok()?.as_nanos()).ok()
 }
 
-/// The checksum of a file's first [`HEAD_BYTES`]; `None` if it is shorter.
-pub(super) fn head_of(file: &File) -> io::Result<Option<u32>> {
+/// The checksum of a file's first bytes up to `len`, or, if there are not many, of the whole lines among them; `None` if
+/// there are none. NULs that may be written over do not count.
+pub(super) fn head_of(file: &File, len: u64) -> io::Result<Option<Head>> {
     let mut bytes = [0; HEAD_BYTES];
-    Ok((read_full(file, &mut bytes, 0)? == HEAD_BYTES).then(|| crc32fast::hash(&bytes)))
+    let wanted = usize::try_from(len).unwrap_or(usize::MAX).min(HEAD_BYTES);
+    let read = read_full(file, &mut bytes[..wanted], 0)?;
+    // Two files may well begin with the same part of a line.
+    let whole = |read: usize| memchr::memrchr(b'\n', &bytes[..read]).map_or(0, |last| last + 1);
+    let text = if read == HEAD_BYTES && bytes[read - 1] != 0 { read } else { whole(read) };
+    let head = u16::try_from(text).ok().filter(|len| *len > 0);
+    Ok(head.map(|len| Head { len, crc: crc32fast::hash(&bytes[..text]) }))
 }
 
 /// The checksum of the [`BEFORE_BYTES`] before `position`, or of all that there are; `None` if they are not there.
@@ -107,6 +128,12 @@ pub(super) fn read_full(file: &File, room: &mut [u8], at: u64) -> io::Result<usi
     Ok(filled)
 }
 
+/// Whether a line ends right before a position.
+fn ends_line(file: &File, position: u64) -> io::Result<bool> {
+    let mut last = [0];
+    Ok(read_full(file, &mut last, position - 1)? == 1 && last == [b'\n'])
+}
+
 /// Whether two files hold the same bytes up to the shorter one's end, going by the first and the last of them; `None`
 /// if there is nothing to go by.
 pub(super) fn begin_alike(a: &File, b: &File) -> io::Result<Option<bool>> {
@@ -115,6 +142,10 @@ pub(super) fn begin_alike(a: &File, b: &File) -> io::Result<Option<bool>> {
         return Ok(None);
     }
     let head = shared.min(HEAD_BYTES as u64);
+    // The same part of a line tells nothing.
+    if shared < HEAD_BYTES as u64 && head_of(a, shared)?.is_none() {
+        return Ok(None);
+    }
     Ok(Some(tail_at(a, head)? == tail_at(b, head)? && tail_at(a, shared)? == tail_at(b, shared)?))
 }
 
@@ -133,7 +164,8 @@ mod tests {
         let file = File::open(&path).unwrap();
         let mut print = Print { born: born(&file.metadata().unwrap()), ..Print::default() };
         assert!(print.fits(&file, 0, false).unwrap(), "nothing is known of it");
-        assert!(!print.learn_head(&file, 255).unwrap() && print.learn_head(&file, 256).unwrap());
+        assert!(!print.learn_head(&file, 0).unwrap() && !print.learn_head(&file, 10).unwrap(), "no line yet");
+        assert!(print.learn_head(&file, 1_000).unwrap() && !print.learn_head(&file, 2_000).unwrap());
         print.tail = tail_at(&file, 2_000).unwrap();
         assert!(print.fits(&file, 2_000, false).unwrap());
         for changed in [0, 255, 1_744, 1_999] {
@@ -158,12 +190,13 @@ mod tests {
             fs::write(dir.path().join(name), text).unwrap();
             File::open(dir.path().join(name)).unwrap()
         };
-        let long = file("a", &"0123456789".repeat(100));
+        let long = file("a", &"012345678\n".repeat(100));
         assert_eq!(begin_alike(&long, &file("b", "")).unwrap(), None);
-        assert_eq!(begin_alike(&long, &file("c", "01")).unwrap(), Some(true));
-        assert_eq!(begin_alike(&long, &file("d", "02")).unwrap(), Some(false));
-        assert_eq!(begin_alike(&file("e", &"0123456789".repeat(50)), &long).unwrap(), Some(true));
-        let differs = format!("{}x", "0123456789".repeat(50));
+        assert_eq!(begin_alike(&long, &file("c", "01")).unwrap(), None, "part of a line");
+        assert_eq!(begin_alike(&long, &file("d", "012345678\n0")).unwrap(), Some(true));
+        assert_eq!(begin_alike(&long, &file("g", "012345679\n0")).unwrap(), Some(false));
+        assert_eq!(begin_alike(&file("e", &"012345678\n".repeat(50)), &long).unwrap(), Some(true));
+        let differs = format!("{}x", "012345678\n".repeat(50));
         assert_eq!(begin_alike(&file("f", &differs), &long).unwrap(), Some(false));
     }
 }

@@ -3,7 +3,7 @@
 //! Takes a reservation of flow bytes, gives one pass over one chunk. Before a file's first chunk, and each time that the
 //! buffer comes to it, it is checked whether it is what it is taken for.
 
-use std::{io, sync::atomic::Ordering};
+use std::{ffi::OsString, io, os::unix::ffi::OsStringExt, sync::atomic::Ordering};
 
 use tokio::time::{Duration, Instant};
 
@@ -132,7 +132,7 @@ impl FileSource {
     }
 
     /// Asks a new file's first bytes what it is; answers whether to read it.
-    fn vet(&mut self, no: FileNo) -> io::Result<bool> {
+    pub(super) fn vet(&mut self, no: FileNo) -> io::Result<bool> {
         let Some(followed) = self.table.files.get_mut(&no) else { return Ok(false) };
         match followed.vetted {
             Vetted::Own => return Ok(true),
@@ -147,6 +147,7 @@ impl FileSource {
         }
         if let Some((what, why)) = refusal(&first[..read]) {
             followed.vetted = Vetted::Refused;
+            self.register.hide(followed.stream);
             let path = followed.path.clone();
             self.discovery.say_once(&path, what, why);
             return Ok(false);
@@ -157,13 +158,18 @@ impl FileSource {
             if matches!(followed.vetted, Vetted::NotYet | Vetted::CopyOf(_)) {
                 tracing::debug!(path = %followed.path.display(), "is a copy so far");
                 followed.vetted = Vetted::CopyOf(original);
+                // The next start is to find it as what is left of the original, should that be gone then.
+                self.register.hide(followed.stream);
                 followed.at_end = true;
                 self.leaving.insert(no);
             }
             return Ok(followed.vetted == Vetted::Own);
         }
-        if let Some(followed) = self.table.files.get_mut(&no) {
+        if let Some(followed) =
+            self.table.files.get_mut(&no).filter(|followed| followed.vetted != Vetted::Own)
+        {
             followed.vetted = Vetted::Own;
+            self.register.add(followed.stream, followed.entry());
         }
         Ok(true)
     }
@@ -171,26 +177,35 @@ impl FileSource {
     /// The file that this one is a copy of, as far as it goes.
     fn original_of(&mut self, no: FileNo) -> io::Result<Option<FileNo>> {
         let Some(followed) = self.table.files.get(&no) else { return Ok(None) };
-        let Vetted::CopyOf(original) = followed.vetted else {
-            let (Some(folder), Some(name)) = (followed.seen_at.parent(), followed.seen_at.file_name()) else {
-                return Ok(None);
-            };
-            let folder = folder.to_owned();
-            for origin in names::origins(name.as_encoded_bytes()) {
-                use std::os::unix::ffi::OsStringExt;
-                let path = folder.join(std::ffi::OsString::from_vec(origin));
-                if let Some(original) = self.table.of_name(&path).filter(|original| *original != no)
-                    && self.is_copy(no, original)?
-                {
-                    return Ok(Some(original));
-                }
-            }
-            return Ok(None);
+        let candidates = match followed.vetted {
+            Vetted::CopyOf(original) => vec![original],
+            _ => self.possible_originals(no, followed),
         };
-        Ok(self.is_copy(no, original)?.then_some(original))
+        for original in candidates {
+            if self.is_copy(no, original)? {
+                return Ok(Some(original));
+            }
+        }
+        Ok(None)
     }
 
-    /// Whether all that a file holds is what another holds, too, and it was made after that.
+    /// The files that have, or had, a name that this one's may have been made from.
+    fn possible_originals(&self, no: FileNo, followed: &Followed) -> Vec<FileNo> {
+        let (Some(folder), Some(name)) = (followed.seen_at.parent(), followed.seen_at.file_name()) else {
+            return Vec::new();
+        };
+        let mut originals = Vec::new();
+        for origin in names::origins(name.as_encoded_bytes()) {
+            let path = folder.join(OsString::from_vec(origin));
+            originals.extend(self.table.of_name(&path));
+            let lineage = self.lineage_of.get(&*path).and_then(|id| self.table.lineages.get(id));
+            originals.extend(lineage.into_iter().flat_map(|lineage| lineage.files.iter().rev()));
+        }
+        originals.retain(|original| *original != no);
+        originals
+    }
+
+    /// Whether all that a file holds is what another holds, too, and it was not made before that.
     fn is_copy(&mut self, no: FileNo, original: FileNo) -> io::Result<bool> {
         if !self.open(original)? || !self.open(no)? {
             return Ok(false);
@@ -204,8 +219,11 @@ impl FileSource {
         else {
             return Ok(false);
         };
+        if matches!(original.vetted, Vetted::CopyOf(_) | Vetted::Refused) {
+            return Ok(false);
+        }
         let is_younger = match (copy.print.born, original.print.born) {
-            (Some(copy), Some(original)) => copy > original,
+            (Some(copy), Some(original)) => copy >= original,
             _ => true,
         };
         let (copy, original) = (copy.file()?, original.file()?);

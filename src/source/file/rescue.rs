@@ -172,7 +172,11 @@ mod tests {
     }
 
     fn print(file: &File, position: u64) -> Print {
-        Print { born: Some(1), head: head_of(file).unwrap(), tail: tail_at(file, position).unwrap() }
+        Print {
+            born: Some(1),
+            head: head_of(file, position).unwrap(),
+            tail: tail_at(file, position).unwrap(),
+        }
     }
 
     #[test]

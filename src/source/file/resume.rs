@@ -5,7 +5,8 @@
 //! that were made and rotated away meanwhile. The older ones are followed first.
 
 use std::{
-    fs,
+    collections::BTreeSet,
+    fs::{self, File},
     path::{Path, PathBuf},
     sync::Arc,
     time::SystemTime,
@@ -19,10 +20,10 @@ use super::{
     handles::find_in,
     meet::Begin,
     names,
-    print::Print,
+    print::{Print, begin_alike},
     rescue::{self, Needed},
 };
-use crate::checkpoint::Entry;
+use crate::checkpoint::{Entry, file_id};
 
 impl FileSource {
     /// Follows what the last run did.
@@ -30,14 +31,15 @@ impl FileSource {
         let discovery = &self.discovery;
         let entries = self.register.pending(|path| discovery.matches(path));
         let mut found: Vec<(Option<SystemTime>, Entry, Rest)> = Vec::new();
-        let mut orphans = Vec::new();
+        let (mut empty, mut orphans, mut lost) = (Vec::new(), Vec::new(), Vec::new());
         for entry in entries {
-            match self.find_itself(&entry) {
+            let is_empty = entry.resume == 0 && entry.head.is_none() && !entry.rescued;
+            match if is_empty { None } else { self.find_itself(&entry) } {
                 Some(rest) => found.push((modified(&rest), entry, rest)),
+                None if is_empty => empty.push(entry),
                 None => orphans.push(entry),
             }
         }
-        let mut lost = Vec::new();
         for entry in orphans {
             let rest = if entry.rescued { None } else { self.find_elsewhere(&entry) };
             match rest.filter(|rest| self.register.claim(rest.opened.identity)) {
@@ -45,15 +47,23 @@ impl FileSource {
                 None => lost.push(entry),
             }
         }
+        // A file in which there was nothing yet may be a copy by now, and what is left of another.
+        for entry in empty {
+            match self.find_itself(&entry) {
+                Some(rest) => found.push((modified(&rest), entry, rest)),
+                None => lost.push(entry),
+            }
+        }
         found.sort_by(|(a, ..), (b, ..)| a.cmp(b));
-        let bases: Vec<PathBuf> = found.iter().map(|(_, entry, _)| entry.path.clone()).collect();
-        let bases: Vec<PathBuf> =
-            bases.into_iter().chain(lost.iter().map(|entry| entry.path.clone())).collect();
+        let paths = found.iter().map(|(_, entry, _)| entry).chain(&lost).map(|entry| entry.path.clone());
+        let bases: Vec<PathBuf> = paths.collect();
         for (_, entry, rest) in found {
             self.follow_again(entry, rest, watch);
         }
         lost.into_iter().for_each(|entry| self.forget(&entry));
-        self.follow_unseen(bases, watch);
+        if let Some(stopped_at) = self.register.saved_at() {
+            self.follow_unseen(&bases, stopped_at, None);
+        }
         self.remove_stray_copies();
     }
 
@@ -67,7 +77,13 @@ impl FileSource {
         let folders = [entry.seen_at.parent(), entry.path.parent()];
         let moved =
             || folders.into_iter().flatten().find_map(|folder| there(&find_in(folder, entry.identity)?));
-        let (opened, seen_at) = there(&entry.seen_at).or_else(|| there(&entry.path)).or_else(moved)?;
+        let found = match there(&entry.seen_at) {
+            // Nobody renames a copy, but when it is removed its inode may become another file's.
+            None if entry.rescued => None,
+            None => there(&entry.path).or_else(moved),
+            found => found,
+        };
+        let (opened, seen_at) = found?;
         if entry.rescued || print.fits(&opened.file, entry.resume, false).unwrap_or(false) {
             // From here on nothing else can pass for it.
             let claimed = self.register.claim(entry.identity);
@@ -80,15 +96,16 @@ impl FileSource {
 
     /// Another file that has its content.
     fn find_elsewhere(&mut self, entry: &Entry) -> Option<Rest> {
-        if entry.resume == 0 {
+        let print = Print { born: None, head: entry.head, tail: entry.tail };
+        if !print.tells() {
             return None;
         }
-        let print = Print { born: None, head: entry.head, tail: entry.tail };
         self.find_rest(Wanted {
             id: entry.id,
             paths: [&entry.path, &entry.seen_at],
             print,
             position: entry.resume,
+            len: entry.size,
             held: &entry.held,
         })
     }
@@ -100,7 +117,8 @@ impl FileSource {
         }
         let path: Arc<Path> = entry.path.into();
         let lineage = self.lineage(&path);
-        let born = super::print::born(&opened.metadata);
+        // A copy was made at another time than what it is a copy of.
+        let born = entry.born.filter(|_| opened.identity == entry.identity && !rescued);
         let begin = Begin {
             id: entry.id,
             path,
@@ -127,12 +145,16 @@ impl FileSource {
         self.register.forget(entry.id);
     }
 
-    /// Files that had a name that is read, and lost it, all while the agent was stopped.
-    fn follow_unseen(&mut self, mut bases: Vec<PathBuf>, watch: &mut Watch) {
-        let Some(stopped_at) = self.register.saved_at() else { return };
-        bases.sort();
-        bases.dedup();
-        let mut unseen: Vec<(Option<SystemTime>, PathBuf, PathBuf)> = Vec::new();
+    /// Follows files that had a name that is read, and lost it, all since some time; or that are copies of one which was
+    /// emptied then: they come before that. Answers how many.
+    pub(super) fn follow_unseen(
+        &mut self,
+        bases: &[PathBuf],
+        since: SystemTime,
+        before: Option<FileNo>,
+    ) -> usize {
+        let bases: BTreeSet<&PathBuf> = bases.iter().collect();
+        let mut unseen: Vec<(Option<SystemTime>, PathBuf, &PathBuf)> = Vec::new();
         for base in bases {
             let (Some(folder), Some(origin)) = (base.parent(), base.file_name()) else { continue };
             let Ok(entries) = fs::read_dir(folder) else { continue };
@@ -141,53 +163,86 @@ impl FileSource {
                     names::is_rotation_of(name.as_encoded_bytes(), origin.as_encoded_bytes())
                 });
                 let modified = fs::metadata(&path).and_then(|metadata| metadata.modified()).ok();
-                if is_rotation && modified.is_some_and(|modified| modified >= stopped_at) {
-                    unseen.push((modified, path, base.clone()));
+                if is_rotation && modified.is_some_and(|modified| modified >= since) {
+                    unseen.push((modified, path, base));
                 }
             }
         }
         unseen.sort();
+        let mut followed = 0;
         for (_, path, base) in unseen {
             let Some(opened) = open_regular(&path).ok().flatten() else { continue };
-            if !self.is_followed(opened.identity) && !self.discovery.matches(&path) {
-                self.follow_one_unseen(opened, &path, &base, watch);
+            let known = self.is_followed(opened.identity) || self.register.is_claimed(opened.identity);
+            // While the agent runs, what is compressed was seen before.
+            let packed = is_gzip(&opened.file);
+            if if packed { before.is_none() } else { !known } {
+                followed += usize::from(self.follow_one_unseen(opened, &path, base, before));
             }
         }
+        followed
     }
 
-    fn follow_one_unseen(&mut self, opened: Opened, path: &Path, base: &Path, watch: &mut Watch) {
-        tracing::info!(path = %path.display(), "written and rotated away while the agent was stopped");
-        if let Some(folder) = path.parent() {
-            watch.add(folder);
-        }
-        if !is_gzip(&opened.file) {
-            return self.meet(opened, base, path, false);
-        }
-        let Some(dir) = &self.settings.state_dir else { return };
-        let id = crate::checkpoint::file_id(opened.identity, 0, super::print::born(&opened.metadata));
-        let to = rescue::path(dir, id);
-        let needed = Needed { position: 0, held: &[] };
-        let bytes_max = self.settings.unlinked_bytes_max;
-        match rescue::unpack(&opened.file, &to, needed, Print::default(), bytes_max) {
-            Ok(Some(_)) => {
-                let Some(unpacked) = open_regular(&to).ok().flatten() else { return };
-                let lineage = self.lineage(&base.into());
-                let begin = Begin {
-                    id,
-                    path: base.into(),
-                    generation: 0,
-                    print: Print::default(),
-                    position: 0,
-                    held: Vec::new(),
-                    rescued: true,
-                    lineage,
-                };
-                let no = self.follow(unpacked, begin, None);
-                self.named(no, &to, false);
+    fn follow_one_unseen(
+        &mut self,
+        opened: Opened,
+        path: &Path,
+        base: &Path,
+        before: Option<FileNo>,
+    ) -> bool {
+        let identity = opened.identity;
+        if is_gzip(&opened.file) {
+            if self.unpacked.contains(&identity) {
+                return false;
             }
-            Ok(None) => {}
-            Err(error) => self.discovery.say_once(path, "can't be unpacked", &error.to_string()),
+            let Some(dir) = &self.settings.state_dir else { return false };
+            // The compressed file itself may be followed, too.
+            let id = file_id(identity, 1, super::print::born(&opened.metadata));
+            let to = rescue::path(dir, id);
+            let needed = Needed { position: 0, held: &[] };
+            let bytes_max = self.settings.unlinked_bytes_max;
+            match rescue::unpack(&opened.file, &to, needed, Print::default(), bytes_max) {
+                Ok(Some(_)) => {}
+                Ok(None) => return false,
+                Err(error) => {
+                    self.discovery.say_once(path, "can't be unpacked", &error.to_string());
+                    return false;
+                }
+            }
+            self.unpacked.insert(identity);
+            let Some(unpacked) = open_regular(&to).ok().flatten() else { return false };
+            if self.is_known(&unpacked.file, base) {
+                rescue::remove(&to);
+                return false;
+            }
+            let path: Arc<Path> = base.into();
+            let (print, held) = (Print::default(), Vec::new());
+            let lineage = self.lineage(&path);
+            let begin = Begin { id, path, generation: 0, print, position: 0, held, rescued: true, lineage };
+            let no = self.follow(unpacked, begin, before);
+            self.named(no, &to, false);
+        } else {
+            if self.is_known(&opened.file, base) {
+                return false;
+            }
+            self.meet(opened, base, path, false);
+            if let (Some(no), Some(before)) = (self.table.of_identity(identity), before) {
+                self.table.move_before(no, before);
+            }
         }
+        tracing::info!(path = %path.display(), "was written and rotated away unseen");
+        true
+    }
+
+    /// Whether a file of that lineage holds all that this one does.
+    fn is_known(&self, file: &File, base: &Path) -> bool {
+        let len = file.metadata().map_or(0, |metadata| metadata.len());
+        let lineage = self.lineage_of.get(base).and_then(|id| self.table.lineages.get(id));
+        let mut files =
+            lineage.into_iter().flat_map(|lineage| &lineage.files).filter_map(|no| self.table.files.get(no));
+        files.any(|known| {
+            let alike = known.handle.as_ref().map(|known| begin_alike(known, file));
+            known.len >= len && matches!(alike, Some(Ok(Some(true))))
+        })
     }
 
     /// Copies in the state directory that nothing leads to any more.

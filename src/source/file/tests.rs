@@ -1,1 +1,242 @@
-//! Whole histories of files, step by step.
+//! Whole histories of files against an oracle that knows every line: nothing that still is in some file is lost, nothing
+//! comes from the wrong place, and only a kill makes duplicates.
+
+mod disk;
+mod oracle;
+mod rig;
+
+use proptest::prelude::*;
+use tokio::runtime::Runtime;
+
+use disk::{Disk, Rotation};
+use oracle::Oracle;
+use rig::Rig;
+
+/// What happens next.
+#[derive(Clone, Debug)]
+enum Step {
+    Write(u8),
+    /// A line is begun, and ended by the next write.
+    Begin,
+    Rotate(Rotation),
+    Gzip(u8),
+    Backup,
+    Truncate,
+    Delete,
+    /// What is written next goes to the file that has the name now.
+    Reopen,
+    Look,
+    Read(u8),
+    Deliver(u8),
+    /// The receiver takes it, but its answer is lost.
+    Swallow,
+    Save,
+    Wait,
+    Kill,
+    Stop,
+    Start,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let rotation = prop_oneof![
+        3 => Just(Rotation::Rename),
+        3 => Just(Rotation::Copy),
+        1 => Just(Rotation::Date),
+    ];
+    prop_oneof![
+        8 => (1_u8..30).prop_map(Step::Write),
+        2 => Just(Step::Begin),
+        4 => rotation.prop_map(Step::Rotate),
+        1 => (1_u8..4).prop_map(Step::Gzip),
+        1 => Just(Step::Backup),
+        1 => Just(Step::Truncate),
+        1 => Just(Step::Delete),
+        2 => Just(Step::Reopen),
+        3 => Just(Step::Look),
+        6 => (1_u8..6).prop_map(Step::Read),
+        4 => (1_u8..10).prop_map(Step::Deliver),
+        1 => Just(Step::Swallow),
+        3 => Just(Step::Save),
+        1 => Just(Step::Wait),
+        1 => Just(Step::Kill),
+        1 => Just(Step::Stop),
+        2 => Just(Step::Start),
+    ]
+}
+
+/// How the source hears of what happens.
+#[derive(Clone, Copy, Debug)]
+struct Way {
+    pattern: &'static str,
+    /// Whether there is news of everything, or only looks.
+    news: bool,
+}
+
+const WAYS: [Way; 3] = [
+    Way { pattern: "a.log", news: true },
+    Way { pattern: "a.log*", news: true },
+    Way { pattern: "a.log*", news: false },
+];
+
+async fn history(way: Way, steps: &[Step]) {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut disk, mut oracle) = (Disk::new(dir.path()), Oracle::default());
+    let mut rig = Rig::new(dir.path(), way.pattern);
+    rig.start();
+    oracle.looked(&mut disk);
+    rig.save();
+    for step in steps {
+        take(step, way, &mut disk, &mut oracle, &mut rig).await;
+        oracle.received(rig.passed());
+    }
+    if !rig.is_up() {
+        rig.start();
+    }
+    oracle.looked(&mut disk);
+    for _ in 0..8 {
+        rig.look();
+        rig.read(u8::MAX).await;
+        oracle.received(rig.passed());
+        oracle.delivered(rig.deliver(u8::MAX));
+        rig.wait().await;
+    }
+    assert_eq!(rig.balance(), 0);
+    oracle.judge(&disk, rig.missed_bytes());
+    rig.end().await;
+}
+
+async fn take(step: &Step, way: Way, disk: &mut Disk, oracle: &mut Oracle, rig: &mut Rig) {
+    let up = rig.is_up();
+    let news = match step {
+        Step::Write(lines) => oracle.wrote(disk.write(*lines)),
+        Step::Begin => disk.begin(),
+        Step::Rotate(rotation) => oracle.rotated(disk.rotate(*rotation), up),
+        Step::Gzip(generation) => oracle.rotated(disk.gzip(*generation, up), up),
+        // Of two copies of what was never read, both are read: that they are the same can't be told.
+        Step::Backup if way.pattern == "a.log*" && up => {
+            rig.look();
+            oracle.looked(disk);
+            rig.read(u8::MAX).await;
+            disk.backup()
+        }
+        Step::Truncate => oracle.rotated(disk.truncate(), up),
+        Step::Delete => oracle.rotated(disk.delete(), up),
+        Step::Reopen => disk.reopen(),
+        Step::Look if up => {
+            rig.look();
+            oracle.looked(disk);
+            Vec::new()
+        }
+        Step::Read(chunks) => return rig.read(*chunks).await,
+        Step::Deliver(runs) => return oracle.delivered(rig.deliver(*runs)),
+        Step::Swallow => return oracle.swallowed(rig.swallow()),
+        Step::Save if up => {
+            rig.save();
+            return oracle.saved();
+        }
+        Step::Wait if up => {
+            disk.waited();
+            return rig.wait().await;
+        }
+        Step::Kill if up => {
+            rig.kill();
+            return oracle.killed(disk);
+        }
+        Step::Stop if up => {
+            rig.look();
+            oracle.looked(disk);
+            rig.end().await;
+            return oracle.stopped();
+        }
+        Step::Start if !up => {
+            rig.start();
+            oracle.looked(disk);
+            Vec::new()
+        }
+        _ => Vec::new(),
+    };
+    if up && way.news {
+        rig.hear(news);
+        oracle.looked(disk);
+    }
+}
+
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
+}
+
+/// How many histories; by hand one can ask for more.
+fn cases() -> u32 {
+    std::env::var("HIVETAIL_HISTORIES").ok().and_then(|text| text.parse().ok()).unwrap_or(10_000)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 4_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_happens_to_files_no_line_is_lost(
+        way in prop::sample::select(&WAYS[..]),
+        steps in prop::collection::vec(step(), 1..60),
+    ) {
+        runtime().block_on(history(way, &steps));
+    }
+}
+
+/// A history that went wrong once.
+fn again(pattern: &'static str, news: bool, steps: &[Step]) {
+    runtime().block_on(history(Way { pattern, news }, steps));
+}
+
+#[test]
+fn a_copy_made_before_anything_was_read_is_read() {
+    let steps = [Step::Write(3), Step::Look, Step::Rotate(Rotation::Copy), Step::Write(2)];
+    again("a.log", true, &steps);
+}
+
+#[test]
+fn a_log_emptied_twice_between_two_reads_loses_nothing() {
+    let steps = [
+        Step::Write(1),
+        Step::Read(1),
+        Step::Rotate(Rotation::Copy),
+        Step::Write(1),
+        Step::Rotate(Rotation::Copy),
+    ];
+    again("a.log", true, &steps);
+}
+
+#[test]
+fn a_line_in_the_making_does_not_go_on_in_what_was_written_anew() {
+    let steps = [Step::Begin, Step::Read(1), Step::Write(1), Step::Truncate, Step::Write(3)];
+    again("a.log", false, &steps);
+}
+
+#[test]
+fn a_file_that_only_begins_like_another_is_no_copy() {
+    let steps = [
+        Step::Write(60),
+        Step::Delete,
+        Step::Rotate(Rotation::Rename),
+        Step::Begin,
+        Step::Write(2),
+        Step::Stop,
+        Step::Write(1),
+    ];
+    again("a.log", true, &steps);
+}
+
+#[test]
+fn an_inode_that_a_closed_file_had_is_another_file() {
+    let steps = [
+        Step::Write(1),
+        Step::Rotate(Rotation::Copy),
+        Step::Rotate(Rotation::Copy),
+        Step::Write(1),
+        Step::Read(2),
+        Step::Wait,
+        Step::Read(1),
+        Step::Gzip(2),
+        Step::Rotate(Rotation::Copy),
+    ];
+    again("a.log", true, &steps);
+}

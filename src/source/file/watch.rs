@@ -10,19 +10,25 @@ use std::path::{Path, PathBuf};
 pub enum Change {
     /// A file was written to.
     Written(PathBuf),
-    /// A name leads to a file now; it was renamed if it had a name in these folders before.
-    Appeared {
-        /// The name.
-        path: PathBuf,
-        /// The name before.
-        from: Option<PathBuf>,
-    },
+    /// A name leads to a file now.
+    Appeared(PathBuf, Came),
     /// A name is gone.
     Vanished(PathBuf),
     /// Folders came, went or changed names.
     Folders,
     /// Anything may have happened.
     Anything,
+}
+
+/// How a name came to lead to a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Came {
+    /// The file was made.
+    Made,
+    /// It had that name in one of the folders before.
+    Renamed(PathBuf),
+    /// Nobody knows.
+    Somehow,
 }
 
 /// Brings news of some folders.
@@ -82,7 +88,7 @@ mod linux {
 
     use inotify::{EventMask, EventStream, Inotify, StreamExt, WatchDescriptor, WatchMask};
 
-    use super::{Change, Path, PathBuf};
+    use super::{Came, Change, Path, PathBuf};
 
     /// Room for some hundred events.
     const EVENTS_BYTES: usize = 16 * 1024;
@@ -193,8 +199,12 @@ mod linux {
                 if mask.contains(EventMask::MODIFY) {
                     return Some(Change::Written(path));
                 }
-                if mask.intersects(EventMask::CREATE | EventMask::MOVED_TO) {
-                    return Some(Change::Appeared { path, from: moved.map(|(_, from)| from) });
+                if mask.contains(EventMask::CREATE) {
+                    return Some(Change::Appeared(path, Came::Made));
+                }
+                if mask.contains(EventMask::MOVED_TO) {
+                    let came = moved.map_or(Came::Somehow, |(_, from)| Came::Renamed(from));
+                    return Some(Change::Appeared(path, came));
                 }
                 if mask.contains(EventMask::MOVED_FROM) {
                     self.moved = Some((cookie, path.clone()));
