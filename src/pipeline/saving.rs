@@ -1,4 +1,4 @@
-//! The checkpoint's task: saves what has changed at most a second later, and at the end.
+//! The checkpoint's task: saves what has changed shortly after, and at the end.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,8 +9,8 @@ use crate::{
     checkpoint::{Register, Store},
 };
 
-/// The least time between two saves.
-const INTERVAL: Duration = Duration::from_secs(1);
+/// The least time between two saves: a kill repeats what was shipped since the last one.
+const INTERVAL: Duration = Duration::from_millis(250);
 
 /// Saves until `end`, and once more then.
 pub(super) async fn run(
