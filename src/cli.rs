@@ -27,7 +27,7 @@ use crate::{
     deliver::client::ClientError,
     nginx_conf,
     pipeline::{self, Job, Report, StartError},
-    shutdown,
+    shutdown, source,
 };
 
 const EX_CONFIG: u8 = 78;
@@ -207,6 +207,7 @@ async fn ship(config: Config, once: bool, keeps_state: bool) -> anyhow::Result<E
     let stop = CancellationToken::new();
     shutdown::listen(stop.clone())?;
     let job = Job { config, api_key, once, keeps_state };
+    source::file::raise_limit();
     match pipeline::run(job, stop.clone()).await {
         Ok(report) => Ok(verdict(&report, stop.is_cancelled())),
         Err(error @ StartError::Client(ClientError::Key)) => complain(&error),

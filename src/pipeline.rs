@@ -39,7 +39,7 @@ use crate::{
     shutdown::Deadlines,
     source::{
         Feed,
-        file::{FileSource, Settings as FileSettings, discover::Discovery},
+        file::{FileSource, Settings as FileSettings, discover::Discovery, remove_strays},
         kubernetes::{Environment, OwnPod},
         stdin::StdinSource,
     },
@@ -109,6 +109,10 @@ pub async fn run(job: Job, stop: CancellationToken) -> Result<Report, StartError
         Some((store, loaded)) => (Some(store), loaded),
         None => (None, Loaded::default()),
     };
+    if job.keeps_state {
+        let ids: Vec<u64> = loaded.entries.iter().map(|entry| entry.id).collect();
+        remove_strays(&config.state.dir, &ids);
+    }
     let damaged = loaded.damaged as u64;
     let shared = Shared {
         flow: Flow::new(config.plan().map_or(0, |plan| plan.flow_bytes)),

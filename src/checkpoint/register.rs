@@ -30,6 +30,8 @@ struct Files {
     known: BTreeMap<StreamId, Entry>,
     /// Files of the last run that were not met again yet.
     pending: BTreeMap<u64, Entry>,
+    /// Those of them that a source looks for.
+    given: BTreeSet<u64>,
     claimed: HashSet<Identity>,
     looked: BTreeSet<u32>,
     changed: BTreeSet<StreamId>,
@@ -108,9 +110,11 @@ impl Register {
         self.files().claimed.remove(&identity);
     }
 
-    /// The entries of files that were not met again yet and that were first seen at such paths.
+    /// The entries of files that were not met again yet and that were first seen at such paths; each is given once only,
+    /// to the source that is to look for it.
     pub fn pending(&self, is_meant: impl Fn(&Path) -> bool) -> Vec<Entry> {
-        self.files().pending.values().filter(|entry| is_meant(&entry.path)).cloned().collect()
+        let Files { pending, given, .. } = &mut *self.files();
+        pending.values().filter(|entry| is_meant(&entry.path) && given.insert(entry.id)).cloned().collect()
     }
 
     /// A file of the last run was looked for in vain.

@@ -20,6 +20,7 @@ use std::{
     time::SystemTime,
 };
 
+use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
 use super::Change;
@@ -90,6 +91,7 @@ impl Slots {
                 Err(error) => {
                     tracing::error!(path = %path.display(), %error, "the checkpoint can't be read");
                     found.any = true;
+                    found.damaged.push(path);
                     continue;
                 }
             };
@@ -136,7 +138,8 @@ impl Slots {
         let mut bytes = HEADER.to_vec();
         bytes.extend(frame(self.sequence + 1, all)?);
         let mut options = OpenOptions::new();
-        let mut file = options.create(true).write(true).truncate(true).mode(0o600).open(&path)?;
+        options.create(true).write(true).truncate(true).mode(0o600);
+        let mut file = options.custom_flags(OFlags::NOFOLLOW.bits().cast_signed()).open(&path)?;
         file.write_all(&bytes)?;
         file.sync_all()?;
         File::open(&self.dir)?.sync_all()?;

@@ -44,6 +44,8 @@ use crate::{
 use discover::{Discovery, Identity};
 use follow::FileNo;
 use handles::Handles;
+pub use handles::raise_limit;
+pub use rescue::remove_strays;
 use table::Table;
 use watch::{Change, Watch};
 
@@ -145,7 +147,7 @@ impl FileSource {
             settings,
             register,
             table: Table::default(),
-            handles: Handles::default(),
+            handles: Handles::new(),
             lineage_of: HashMap::new(),
             generations: HashMap::new(),
             buffer,
@@ -234,8 +236,14 @@ impl FileSource {
     fn news(&mut self, change: Change, watch: &mut Watch) {
         match change {
             Change::Written(path) => self.written(&path, watch),
-            Change::Appeared(path, came) => self.appeared(&path, &came, watch),
-            Change::Vanished(path) => self.vanished(&path),
+            Change::Appeared(path, came) => {
+                self.appeared(&path, &came, watch);
+                self.look_at_links(watch);
+            }
+            Change::Vanished(path) => {
+                self.vanished(&path);
+                self.look_at_links(watch);
+            }
             Change::Folders => self.look(watch, false),
             Change::Anything => self.reconcile(watch),
         }

@@ -61,6 +61,8 @@ pub(super) struct Followed {
     /// How long it was when last looked at, and whether all of that has been read.
     pub(super) len: u64,
     pub(super) at_end: bool,
+    /// How long it was when it was last known to be itself.
+    pub(super) sound_len: u64,
     /// When it last had something new, or was last renamed.
     pub(super) stirred: Instant,
     /// Since when this generation of it is followed.
@@ -165,10 +167,17 @@ impl Followed {
         let read = buffer.fill(|room, at| nuls::read(file, room, at, nuls_to))?;
         let metadata = self.file()?.metadata()?;
         // Asked after reading: whoever truncates a file writes to it anew, and that must not pass for what goes on.
-        if !self.rescued && !(metadata.len() >= at && self.still_has(known, at)?) {
-            return Ok(if self.is_itself()? { Filled::Shrunk } else { Filled::Changed });
+        let is_same = self.rescued || (metadata.len() >= at && self.still_has(known, at)?);
+        if !is_same {
+            if !self.is_itself()? {
+                return Ok(Filled::Changed);
+            }
+            // What was read past is no longer there.
+            self.skipped = Skipped::default();
+            return Ok(Filled::Shrunk);
         }
-        if metadata.len() != self.len || read > 0 {
+        self.sound_len = metadata.len();
+        if metadata.len() != self.len {
             self.len = metadata.len();
             self.stirred = Instant::now();
         }
@@ -221,20 +230,21 @@ impl Followed {
         Ok(true)
     }
 
-    /// Takes over where the buffer is.
+    /// Takes over where the buffer is; answers whether that is news for the checkpoint.
     ///
     /// # Errors
     /// When the file can't be read.
     pub(super) fn taken(&mut self, buffer: &LineBuffer) -> io::Result<bool> {
-        if self.position != buffer.position() {
-            self.position = buffer.position();
-            self.print.tail = buffer.before().map(crc32fast::hash);
-        }
         self.skipped = buffer.skipped();
+        if self.position == buffer.position() {
+            return Ok(false);
+        }
+        self.position = buffer.position();
+        self.print.tail = buffer.before().map(crc32fast::hash);
         let (position, mut print) = (self.position, self.print);
-        let learned = print.learn_head(self.file()?, position)?;
+        print.learn_head(self.file()?, position)?;
         self.print = print;
-        Ok(learned)
+        Ok(true)
     }
 
     /// Whether no name leads to it any more; not known of a closed file.
@@ -243,11 +253,16 @@ impl Followed {
         handle.and_then(|file| file.metadata().ok()).is_some_and(|metadata| metadata.nlink() == 0)
     }
 
+    /// Whether it goes on with NULs that may have been written over meanwhile, which its length does not tell.
+    pub(super) const fn has_nuls(&self) -> bool {
+        self.nuls_to > self.position
+    }
+
     /// Bytes that are to be taken and were not yet.
     pub(super) const fn unread(&self) -> u64 {
         match self.vetted {
             Vetted::CopyOf(_) | Vetted::Refused => 0,
-            _ if self.nuls_to > self.position => 0,
+            _ if self.has_nuls() => 0,
             Vetted::NotYet | Vetted::Own => self.len.saturating_sub(self.position),
         }
     }

@@ -45,6 +45,8 @@ pub(super) struct Wanted<'w> {
     pub(super) position: u64,
     /// How long the file was.
     pub(super) len: u64,
+    /// How much of it a copy has that is known already.
+    pub(super) known_len: u64,
     pub(super) held: &'w [Held],
 }
 
@@ -52,7 +54,9 @@ impl FileSource {
     /// A file is no longer what it was: it begins anew.
     pub(super) fn changed(&mut self, no: FileNo) {
         let Some(followed) = self.table.files.get(&no) else { return };
-        let (path, position, unread) = (Arc::clone(&followed.path), followed.position, followed.unread());
+        let (path, position) = (Arc::clone(&followed.path), followed.position);
+        // Since it was last known to be itself it may have become any length.
+        let unread = followed.sound_len.saturating_sub(position).min(followed.unread());
         tracing::info!(path = %path.display(), "truncated or written anew: reading it from its beginning");
         let (stream, since) = (followed.stream, followed.since);
         let taker = self.copy_with_the_rest(no);
@@ -77,7 +81,7 @@ impl FileSource {
     }
 
     /// The known copy that holds all that was read, and the most beyond that.
-    fn copy_with_the_rest(&mut self, original: FileNo) -> Option<FileNo> {
+    pub(super) fn copy_with_the_rest(&mut self, original: FileNo) -> Option<FileNo> {
         let (position, print) = self.table.files.get(&original).map(|file| (file.position, file.print))?;
         if !print.tells() {
             return None;
@@ -119,6 +123,7 @@ impl FileSource {
     /// A file that is not followed, but holds all that was read, and more than the copy that is known.
     fn find_longer_copy(&mut self, original: FileNo, known: Option<(u64, FileNo)>) -> Option<FileNo> {
         let followed = self.table.files.get(&original)?;
+        let known_len = known.map_or(0, |(len, _)| len);
         let held: Vec<Held> = followed.held.iter().copied().collect();
         let (path, seen_at) = (Arc::clone(&followed.path), Arc::clone(&followed.seen_at));
         let wanted = Wanted {
@@ -127,9 +132,9 @@ impl FileSource {
             print: followed.print,
             position: followed.position,
             len: followed.len,
+            known_len,
             held: &held,
         };
-        let known_len = known.map_or(0, |(len, _)| len);
         match self.find_rest(wanted).filter(|rest| rest.opened.metadata.len() > known_len) {
             Some(rest) => self.meet_rest(rest, &path),
             None => known.map(|(_, no)| no),
@@ -162,7 +167,7 @@ impl FileSource {
         let rests: Vec<Rest> = plain.into_iter().filter_map(|path| self.rest_in(&path, wanted)).collect();
         let longest = rests.into_iter().max_by_key(|rest| rest.opened.metadata.len());
         let len = |rest: &Rest| rest.opened.metadata.len();
-        if longest.as_ref().is_some_and(|rest| len(rest) >= wanted.len.max(wanted.position + 1)) {
+        if longest.as_ref().map_or(0, len).max(wanted.known_len) >= wanted.len.max(1) {
             return longest;
         }
         let unpacked = packed.into_iter().find_map(|path| self.rest_in(&path, wanted));
@@ -243,6 +248,7 @@ impl FileSource {
         let Some(file) = self.table.files.get(&original) else { return };
         let (read_to, print, stream) = (file.position, file.print, file.stream);
         for no in self.copies_of(original) {
+            let _ = self.open(no);
             let Some(copy) = self.table.files.get_mut(&no).filter(|_| Some(no) != taker) else { continue };
             let Some(file) = &copy.handle else { continue };
             let len = file.metadata().map_or(copy.len, |metadata| metadata.len());
@@ -312,6 +318,7 @@ impl FileSource {
         followed.id = file_id(followed.identity, followed.generation, followed.print.born);
         followed.len = metadata.map_or(0, |metadata| metadata.len());
         followed.since = SystemTime::now();
+        followed.sound_len = 0;
         followed.held.clear();
         (followed.position, followed.skipped, followed.at_end) = (0, Skipped::default(), false);
         (followed.nuls_to, followed.vetted) = (0, Vetted::NotYet);

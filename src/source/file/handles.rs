@@ -11,7 +11,10 @@ use std::{
     sync::Arc,
 };
 
-use rustix::io::Errno;
+use rustix::{
+    io::Errno,
+    process::{Resource, Rlimit, getrlimit, setrlimit},
+};
 
 use super::{
     FileSource, constants,
@@ -25,12 +28,42 @@ const IDLE_MAX: usize = 64;
 /// So many files of a folder are each asked who they are.
 const ENTRIES_MAX: usize = 1_000;
 
+/// How many descriptors are left for everything else: connections, the checkpoint, folders.
+const OTHERS: usize = 64;
+
 /// Which files could be closed.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Handles {
     pub(super) open: usize,
+    /// How many may be open.
+    max: usize,
+    /// The last two that were opened: they are needed for what is being done.
+    recent: [Option<FileNo>; 2],
     /// Those that were read to their end, the longest ago first; some may have more by now.
     idle: VecDeque<FileNo>,
+}
+
+impl Handles {
+    /// None is open yet.
+    pub(super) fn new() -> Self {
+        let limit = getrlimit(Resource::Nofile).current.and_then(|limit| usize::try_from(limit).ok());
+        let limit = limit.unwrap_or(usize::MAX);
+        Self {
+            open: 0,
+            max: limit.saturating_sub(OTHERS).max(limit / 2),
+            recent: [None; 2],
+            idle: VecDeque::new(),
+        }
+    }
+}
+
+/// Lets the process have as many descriptors as the system allows it, for all the files that may be busy at once.
+pub fn raise_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, ..limit.clone() };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::debug!(%error, limit = ?limit.current, "the limit of open files stays as it is");
+    }
 }
 
 impl FileSource {
@@ -57,11 +90,18 @@ impl FileSource {
         Ok(true)
     }
 
+    /// One more file is open: another one may have to be closed for it.
+    pub(super) fn count_open(&mut self, no: FileNo) {
+        self.handles.open += 1;
+        self.handles.recent = [Some(no), self.handles.recent[0]];
+        while self.handles.open > self.handles.max && self.make_room() {}
+    }
+
     fn opened(&mut self, no: FileNo, opened: Opened) {
         let Some(followed) = self.table.files.get_mut(&no) else { return };
         followed.handle = Some(opened.file);
         followed.facts.constants = constants(&self.settings, &self.feed, &followed.path, followed.id);
-        self.handles.open += 1;
+        self.count_open(no);
     }
 
     fn open_as(&mut self, path: &Path, identity: Identity) -> io::Result<Option<Opened>> {
@@ -81,7 +121,8 @@ impl FileSource {
             return true;
         }
         let mut open = self.table.files.iter().filter(|(_, followed)| followed.handle.is_some());
-        let named = open.find(|(no, followed)| followed.is_current() && Some(**no) != self.loaded);
+        let can_wait = |no: FileNo| Some(no) != self.loaded && !self.handles.recent.contains(&Some(no));
+        let named = open.find(|(no, followed)| followed.is_current() && can_wait(**no));
         let Some(no) = named.map(|(no, _)| *no) else { return false };
         self.close(no);
         true
@@ -108,7 +149,10 @@ impl FileSource {
             let Some(no) = self.handles.idle.pop_front() else { break };
             let rests = self.table.files.get(&no).is_some_and(|followed| {
                 let named = followed.is_current() && !followed.queued;
-                followed.handle.is_some() && named && followed.at_end
+                followed.handle.is_some()
+                    && named
+                    && followed.at_end
+                    && !self.handles.recent.contains(&Some(no))
             });
             if rests {
                 self.close(no);

@@ -57,7 +57,7 @@ impl FileSource {
         for (lineage, at_ms) in self.feed.pass.deadlines() {
             let Some(lineage) = self.table.lineages.get(&lineage) else { continue };
             if lineage.clock.when(at_ms).is_some_and(|when| when <= now) {
-                newest.extend(lineage.files.last().copied());
+                newest.extend(self.table.newest(lineage));
             }
         }
         newest.into_iter().for_each(|no| self.table.make_ready(no));

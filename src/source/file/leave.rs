@@ -15,7 +15,7 @@ use super::{
     read::{QUIET, is_quiet},
     rescue::{self, Needed},
 };
-use crate::checkpoint::Identity;
+use crate::{ack::End, checkpoint::Identity};
 
 /// A deleted file is let go of when nobody has written to it for so long.
 const QUIET_UNLINKED: Duration = Duration::from_secs(30);
@@ -38,7 +38,9 @@ impl FileSource {
 
     /// When the tick is due, if it is at `at` for the files that leave.
     pub(super) fn next_tick(&self, at: Instant) -> Instant {
-        self.partials.values().copied().min().map_or(at, |partial| partial.min(at))
+        let waits = |no: &FileNo| self.table.files.get(no).is_some_and(|followed| !followed.queued);
+        let partials = self.partials.iter().filter(|(no, _)| waits(no)).map(|(_, at)| *at);
+        partials.min().map_or(at, |partial| partial.min(at))
     }
 
     fn see_off(&mut self, no: FileNo, now: Instant) {
@@ -62,9 +64,12 @@ impl FileSource {
             self.leaving.remove(&no);
             return;
         }
+        if followed.vetted == Vetted::Refused {
+            return self.let_go(no);
+        }
         let len = file.metadata().map_or(followed.len, |metadata| metadata.len());
         let unfinished = followed.unread() > 0 && is_quiet(followed, now);
-        if len != followed.len || !followed.at_end || unfinished {
+        if len != followed.len || !followed.at_end || unfinished || followed.has_nuls() {
             return self.table.make_ready(no);
         }
         if followed.queued || followed.unread() > 0 {
@@ -88,6 +93,7 @@ impl FileSource {
 
     /// A copy that does not change any more, of which everything has been read in the original, is done.
     fn settle_copy(&mut self, no: FileNo, original: FileNo, now: Instant) {
+        let _ = self.open(no);
         let Some(copy) = self.table.files.get_mut(&no) else { return };
         let len = copy.handle.as_ref().and_then(|file| file.metadata().ok()).map(|metadata| metadata.len());
         if len.is_some_and(|len| len != copy.len) {
@@ -119,10 +125,23 @@ impl FileSource {
         self.leaving.remove(&no);
     }
 
-    /// A file can't be found any more; what it held beyond what was read is lost.
+    /// A file can't be found any more; what it held beyond what was read may be in a copy, or is lost.
     pub(super) fn lost(&mut self, no: FileNo) {
         let Some(followed) = self.table.files.get(&no) else { return };
-        self.missed(&followed.path, followed.unread(), "deleted before all of it was read");
+        let (path, unread) = (Arc::clone(&followed.path), followed.unread());
+        let closed = followed.handle.is_none() && followed.vetted == Vetted::Own && !followed.rescued;
+        match closed.then(|| self.copy_with_the_rest(no)).flatten() {
+            Some(taker) => {
+                self.release_copies(no, Some(taker));
+                self.take_over(taker, no);
+                // Its stream is the other's now.
+                let stream = self.feed.ledger.with(|ledger| ledger.open_stream(End::default()));
+                if let Some(followed) = self.table.files.get_mut(&no) {
+                    followed.stream = stream;
+                }
+            }
+            None => self.missed(&path, unread, "deleted before all of it was read"),
+        }
         self.let_go(no);
     }
 
@@ -144,18 +163,28 @@ impl FileSource {
     /// Deleted files take room on the disk as long as they are open: not too many, and not too large ones.
     fn let_go_of_the_oldest(&mut self) {
         let unlinked =
-            |no: &&FileNo| self.table.files.get(no).is_some_and(|file| !file.rescued && file.is_unlinked());
-        let held: Vec<FileNo> = self.leaving.iter().filter(unlinked).copied().collect();
+            |no: &FileNo| self.table.files.get(no).is_some_and(|file| !file.rescued && file.is_unlinked());
+        let held: Vec<FileNo> = self.leaving.iter().copied().filter(unlinked).collect();
         let len = |no: &FileNo| self.table.files.get(no).map_or(0, |file| file.len);
-        let (mut files, mut bytes) = (held.len(), held.iter().map(len).sum::<u64>());
-        for no in held {
+        let mut held: Vec<(bool, FileNo, u64)> =
+            held.iter().map(|no| (self.is_needed(*no), *no, len(no))).collect();
+        let (mut files, mut bytes) = (held.len(), held.iter().map(|(_, _, len)| len).sum::<u64>());
+        // Those that are shipped come first, then the oldest.
+        held.sort_unstable();
+        for (_, no, len) in held {
             if files <= self.settings.unlinked_files_max && bytes <= self.settings.unlinked_bytes_max {
                 break;
             }
-            let len = self.table.files.get(&no).map_or(0, |file| file.len);
             (files, bytes) = (files - 1, bytes - len);
             self.lost(no);
         }
+    }
+
+    /// Whether something of a file is not shipped yet.
+    fn is_needed(&self, no: FileNo) -> bool {
+        self.table.files.get(&no).is_some_and(|followed| {
+            followed.unread() > 0 || self.feed.ledger.read(|ledger| ledger.is_open(followed.stream))
+        })
     }
 
     /// Copies what is not shipped of a deleted file into the state directory; from then on the checkpoint leads there.

@@ -57,7 +57,7 @@ impl FileSource {
         let Self { discovery, table, .. } = self;
         let complete = discovery.look(&mut |met| match met {
             Met::Name(path, entry) => match table.names.get_mut(*path) {
-                Some(named) if named.entry == *entry => named.look = look,
+                Some(named) if named.entry == *entry && !named.is_link => named.look = look,
                 _ => unknown.push(path.to_path_buf()),
             },
             Met::Folder(path) => watch.add(path),
@@ -73,7 +73,7 @@ impl FileSource {
         }
         let is_stale = |(path, named): (&PathBuf, &Named)| {
             // What could not be looked at may still be there.
-            let stale = if named.matching { complete && named.look != look } else { !path.exists() };
+            let stale = if named.matching && complete { named.look != look } else { !path.exists() };
             stale.then(|| path.clone())
         };
         let stale: Vec<PathBuf> = self.table.names.iter().filter_map(is_stale).collect();
@@ -153,7 +153,7 @@ impl FileSource {
 
     /// Whether a file could not be opened only since too many are.
     fn make_room_for(&mut self, path: &Path) -> bool {
-        let failed = super::discover::open_regular(path).err();
+        let failed = open_regular(path).err();
         failed.is_some_and(|error| super::handles::is_shortage(&error)) && self.make_room()
     }
 
@@ -168,9 +168,8 @@ impl FileSource {
         let path: Arc<Path> = path.into();
         let key = if at_start { self.origin_of(&path, &opened) } else { Arc::clone(&path) };
         let lineage = self.lineage(&key);
-        let younger = |no: &&FileNo| self.table.files.get(no).is_some_and(|other| other.print.born > born);
-        let files = self.table.lineages.get(&lineage).map(|lineage| lineage.files.as_slice());
-        let before = files.filter(|_| is_late).and_then(|files| files.iter().find(younger)).copied();
+        // What has the name now is younger.
+        let before = if is_late { self.current_of(lineage) } else { None };
         let (position, tail) = if at_start { self.beginning(&opened) } else { (0, None) };
         let begin = Begin {
             id: file_id(opened.identity, generation, born),
@@ -190,13 +189,33 @@ impl FileSource {
         }
     }
 
+    /// The first file of a lineage that has a name which is read.
+    pub(super) fn current_of(&self, lineage: u32) -> Option<FileNo> {
+        let current = |no: &&FileNo| self.table.files.get(no).is_some_and(Followed::is_current);
+        self.table.lineages.get(&lineage)?.files.iter().find(current).copied()
+    }
+
+    /// Links may lead elsewhere now.
+    pub(super) fn look_at_links(&mut self, watch: &mut Watch) {
+        let links = self.table.names.iter().filter(|(_, named)| named.is_link && named.matching);
+        let changed = |(path, named): (&PathBuf, &Named)| {
+            let there = fs::metadata(path).ok().map(|metadata| Identity::of(&metadata));
+            let is_same =
+                there.is_some() && there == self.table.files.get(&named.no).map(|file| file.identity);
+            (!is_same).then(|| path.clone())
+        };
+        let changed: Vec<PathBuf> = links.filter_map(changed).collect();
+        changed.iter().for_each(|path| self.appeared(path, &Came::Somehow, watch));
+    }
+
     /// Where a file is begun that was there at the start and that no checkpoint tells of.
     fn beginning(&self, opened: &Opened) -> (u64, Option<u32>) {
         let old = self.settings.ignore_older.is_some_and(|age| {
             let modified = opened.metadata.modified().ok();
             modified.and_then(|at| SystemTime::now().duration_since(at).ok()).is_some_and(|since| since > age)
         });
-        if !old && !(self.is_first && self.settings.start_at_end) {
+        let skips = old || (self.is_first && self.settings.start_at_end);
+        if !skips {
             return (0, None);
         }
         let len = opened.metadata.len();
@@ -267,6 +286,7 @@ impl FileSource {
             print,
             len: opened.metadata.len(),
             at_end: false,
+            sound_len: opened.metadata.len(),
             stirred: Instant::now(),
             since: SystemTime::now(),
             vetted: if position > 0 || rescued || print.tells() { Vetted::Own } else { Vetted::NotYet },
@@ -281,16 +301,17 @@ impl FileSource {
         };
         self.register.add(stream, followed.entry());
         let no = self.table.number();
-        self.handles.open += 1;
         self.table.insert(no, followed, before);
         self.leaving.insert(no);
+        self.count_open(no);
         no
     }
 
     /// A name leads to a file that is followed.
     pub(super) fn named(&mut self, no: FileNo, path: &Path, matching: bool) {
-        let entry = fs::symlink_metadata(path).map_or(0, |metadata| metadata.ino());
-        let before = self.table.name(path, Named { no, entry, matching, look: self.look });
+        let (entry, is_link) =
+            fs::symlink_metadata(path).map_or((0, false), |metadata| (metadata.ino(), metadata.is_symlink()));
+        let before = self.table.name(path, Named { no, entry, matching, is_link, look: self.look });
         if let Some(before) = before {
             self.lost_name(before);
         }
@@ -340,7 +361,7 @@ impl FileSource {
                     }
                     Ok(false) => self.lost(no),
                     Err(error) => {
-                        self.discovery.say_once(path, "can't be opened, trying again", &error.to_string())
+                        self.discovery.say_once(path, "can't be opened, trying again", &error.to_string());
                     }
                 }
             }
@@ -359,7 +380,9 @@ impl FileSource {
             };
             match metadata {
                 Ok(metadata) if Identity::of(&metadata) != followed.identity => gone.push(*no),
-                Ok(metadata) if metadata.len() != followed.len || !followed.at_end => differ.push(*no),
+                Ok(metadata) if metadata.len() != followed.len || !followed.at_end || followed.has_nuls() => {
+                    differ.push(*no);
+                }
                 Ok(_) => {}
                 Err(_) => gone.push(*no),
             }
@@ -387,6 +410,10 @@ impl FileSource {
             }
             if len != followed.len || learned {
                 followed.len = len;
+                followed.stirred = Instant::now();
+                if followed.position == 0 {
+                    followed.sound_len = len;
+                }
                 let head = followed.print.head;
                 self.register.update(followed.stream, |entry| (entry.head, entry.size) = (head, len));
             }

@@ -3,7 +3,12 @@
 //! Takes a reservation of flow bytes, gives one pass over one chunk. Before a file's first chunk, and each time that the
 //! buffer comes to it, it is checked whether it is what it is taken for.
 
-use std::{ffi::OsString, io, os::unix::ffi::OsStringExt, sync::atomic::Ordering};
+use std::{
+    ffi::OsString,
+    io,
+    os::unix::ffi::OsStringExt,
+    sync::{Arc, atomic::Ordering},
+};
 
 use tokio::time::{Duration, Instant};
 
@@ -68,37 +73,52 @@ impl FileSource {
         if self.table.files.get(&no).is_some_and(|followed| !followed.held.is_empty()) {
             return self.recover(no, reservation).await;
         }
-        let is_newest = self.table.is_newest(no);
+        if !self.load(no)? {
+            return Ok(true);
+        }
+        self.pass(no, reservation).await
+    }
+
+    /// Has the buffer hold a line of the file, or all that it goes on with; `false` if that has to be begun again.
+    fn load(&mut self, no: FileNo) -> io::Result<bool> {
         let Self { feed, buffer, table, loaded, partials, .. } = self;
         let Some(followed) = table.files.get_mut(&no) else { return Ok(false) };
-        let len = followed.len;
         if *loaded != Some(no) {
             *loaded = None;
             if !followed.load(buffer)? {
                 self.changed(no);
-                return Ok(true);
+                return Ok(false);
             }
             *loaded = Some(no);
         }
         followed.at_end = false;
-        if !buffer.has_line() {
-            match followed.fill(buffer)? {
-                Filled::Bytes(0) => followed.at_end = true,
-                Filled::Bytes(_) => drop(partials.remove(&no)),
-                Filled::Shrunk => {
-                    *loaded = None;
-                    return Ok(true);
-                }
-                Filled::Changed => {
-                    self.changed(no);
-                    return Ok(true);
-                }
-            }
-            if buffer.begins_with_nul() && pass_over_nuls(feed, followed)? {
+        if buffer.has_line() {
+            return Ok(true);
+        }
+        match followed.fill(buffer)? {
+            Filled::Bytes(0) => followed.at_end = true,
+            Filled::Bytes(_) => drop(partials.remove(&no)),
+            Filled::Shrunk => {
                 *loaded = None;
-                return Ok(true);
+                return Ok(false);
+            }
+            Filled::Changed => {
+                self.changed(no);
+                return Ok(false);
             }
         }
+        if buffer.begins_with_nul() && pass_over_nuls(feed, followed)? {
+            *loaded = None;
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    /// Passes what the buffer holds of a file; answers whether there may be more to read.
+    async fn pass(&mut self, no: FileNo, reservation: Reservation) -> io::Result<bool> {
+        let is_newest = self.table.is_newest(no);
+        let Self { feed, buffer, table, partials, .. } = self;
+        let Some(followed) = table.files.get_mut(&no) else { return Ok(false) };
         let Some(lineage) = table.lineages.get_mut(&followed.facts.lineage) else { return Ok(false) };
         let now = Instant::now();
         if is_newest && followed.at_end {
@@ -124,7 +144,7 @@ impl FileSource {
                 more = feed.expire(&followed.facts, followed.end(), elapsed_ms, reservation).await;
             }
         }
-        if followed.taken(buffer)? || followed.len != len {
+        if followed.taken(buffer)? {
             let (head, size) = (followed.print.head, followed.len);
             self.register.update(followed.stream, |entry| (entry.head, entry.size) = (head, size));
         }
@@ -146,9 +166,9 @@ impl FileSource {
             return Ok(true);
         }
         if let Some((what, why)) = refusal(&first[..read]) {
-            followed.vetted = Vetted::Refused;
+            (followed.vetted, followed.at_end) = (Vetted::Refused, true);
             self.register.hide(followed.stream);
-            let path = followed.path.clone();
+            let path = Arc::clone(&followed.path);
             self.discovery.say_once(&path, what, why);
             return Ok(false);
         }

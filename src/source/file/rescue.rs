@@ -5,13 +5,14 @@
 //! as the original would be. Takes open files; gives a copy that is whole on the disk, or none.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Read, Seek},
-    os::unix::fs::{FileExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
 use flate2::read::MultiGzDecoder;
+use rustix::fs::OFlags;
 
 use super::print::{HEAD_BYTES, Print, read_full};
 use crate::{ack::Held, frame::BEFORE_BYTES};
@@ -43,6 +44,13 @@ pub(super) fn path(state_dir: &Path, id: u64) -> PathBuf {
     state_dir.join("rescue").join(format!("{id:016x}.log"))
 }
 
+/// Removes the copies in a state directory that are of none of these files.
+pub fn remove_strays(state_dir: &Path, known: &[u64]) {
+    let known: Vec<PathBuf> = known.iter().map(|id| path(state_dir, *id)).collect();
+    let entries = fs::read_dir(state_dir.join("rescue")).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).filter(|path| !known.contains(path)).for_each(|path| remove(&path));
+}
+
 /// Removes a copy; one that is not there is as good as removed.
 pub(super) fn remove(path: &Path) {
     if let Err(error) = fs::remove_file(path)
@@ -54,10 +62,11 @@ pub(super) fn remove(path: &Path) {
 
 fn create(path: &Path) -> io::Result<File> {
     if let Some(dir) = path.parent() {
-        fs::create_dir_all(dir)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
     }
     let mut options = OpenOptions::new();
-    options.create(true).truncate(true).read(true).write(true).mode(0o600).open(path)
+    options.create(true).truncate(true).read(true).write(true).mode(0o600);
+    options.custom_flags(OFlags::NOFOLLOW.bits().cast_signed()).open(path)
 }
 
 fn sync(file: &File, path: &Path) -> io::Result<()> {
@@ -76,16 +85,20 @@ pub(super) fn copy(from: &File, to: &Path, needed: Needed<'_>, bytes_max: u64) -
     if ranges.iter().map(|(from, to)| to.saturating_sub(*from)).sum::<u64>() > bytes_max {
         return Ok(None);
     }
-    let result = create(to).and_then(|file| {
+    // The copy that there may be already is the one that counts until this one is whole.
+    let new = to.with_extension("new");
+    let result = create(&new).and_then(|file| {
         file.set_len(len)?;
         for (start, end) in ranges {
             copy_range(from, &file, start, end.min(len))?;
         }
+        file.sync_all()?;
+        fs::rename(&new, to)?;
         sync(&file, to)?;
         Ok(Some(file))
     });
     if result.is_err() {
-        remove(to);
+        remove(&new);
     }
     result
 }

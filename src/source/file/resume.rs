@@ -33,6 +33,11 @@ impl FileSource {
         let mut found: Vec<(Option<SystemTime>, Entry, Rest)> = Vec::new();
         let (mut empty, mut orphans, mut lost) = (Vec::new(), Vec::new(), Vec::new());
         for entry in entries {
+            if entry.rescued && entry.resume >= entry.size && entry.held.is_empty() {
+                self.register.forget(entry.id);
+                rescue::remove(&entry.seen_at);
+                continue;
+            }
             let is_empty = entry.resume == 0 && entry.head.is_none() && !entry.rescued;
             match if is_empty { None } else { self.find_itself(&entry) } {
                 Some(rest) => found.push((modified(&rest), entry, rest)),
@@ -54,7 +59,8 @@ impl FileSource {
                 None => lost.push(entry),
             }
         }
-        found.sort_by(|(a, ..), (b, ..)| a.cmp(b));
+        // What has the name is the youngest, whenever the others were written to last.
+        found.sort_by_key(|(modified, entry, rest)| (rest.seen_at == entry.path, *modified));
         let paths = found.iter().map(|(_, entry, _)| entry).chain(&lost).map(|entry| entry.path.clone());
         let bases: Vec<PathBuf> = paths.collect();
         for (_, entry, rest) in found {
@@ -64,7 +70,6 @@ impl FileSource {
         if let Some(stopped_at) = self.register.saved_at() {
             self.follow_unseen(&bases, stopped_at, None);
         }
-        self.remove_stray_copies();
     }
 
     /// The very file, if it is still what it was.
@@ -106,6 +111,7 @@ impl FileSource {
             print,
             position: entry.resume,
             len: entry.size,
+            known_len: 0,
             held: &entry.held,
         })
     }
@@ -218,6 +224,7 @@ impl FileSource {
             let (print, held) = (Print::default(), Vec::new());
             let lineage = self.lineage(&path);
             let begin = Begin { id, path, generation: 0, print, position: 0, held, rescued: true, lineage };
+            let before = before.or_else(|| self.current_of(lineage));
             let no = self.follow(unpacked, begin, before);
             self.named(no, &to, false);
         } else {
@@ -243,19 +250,6 @@ impl FileSource {
             let alike = known.handle.as_ref().map(|known| begin_alike(known, file));
             known.len >= len && matches!(alike, Some(Ok(Some(true))))
         })
-    }
-
-    /// Copies in the state directory that nothing leads to any more.
-    fn remove_stray_copies(&mut self) {
-        let Some(dir) = &self.settings.state_dir else { return };
-        let Ok(entries) = fs::read_dir(dir.join("rescue")) else { return };
-        let known = |path: &Path| {
-            let is_here = |no: &FileNo| self.table.files.get(no).is_some_and(|file| *file.seen_at == *path);
-            self.table.of_name(path).as_ref().is_some_and(is_here)
-                || !self.register.pending(|_| true).iter().all(|entry| entry.seen_at != path)
-        };
-        let strays = entries.flatten().map(|entry| entry.path()).filter(|path| !known(path));
-        strays.for_each(|path| rescue::remove(&path));
     }
 }
 

@@ -13,7 +13,7 @@ use std::{
 
 use super::{
     discover::Identity,
-    follow::{FileNo, Followed},
+    follow::{FileNo, Followed, Vetted},
 };
 use crate::join::clock::JoinClock;
 
@@ -25,6 +25,8 @@ pub(super) struct Named {
     pub(super) entry: u64,
     /// Whether it is a name that the source reads; other names are known so that news of them is.
     pub(super) matching: bool,
+    /// Whether it is a link, which may lead elsewhere without a change in its own folder.
+    pub(super) is_link: bool,
     /// In which look it was last seen.
     pub(super) look: u32,
 }
@@ -100,12 +102,14 @@ impl Table {
         if self.by_identity.get(&followed.identity) == Some(&no) {
             self.by_identity.remove(&followed.identity);
         }
-        if self.names.get(&*followed.seen_at).is_some_and(|named| named.no == no) {
-            let named = self.names.remove(&*followed.seen_at);
-            // Only a file with several links has more names.
-            if followed.names > u32::from(named.is_some_and(|named| named.matching)) {
-                self.names.retain(|_, named| named.no != no);
-            }
+        let mut names = followed.names;
+        if let Some(named) = self.names.get(&*followed.seen_at).copied().filter(|named| named.no == no) {
+            self.names.remove(&*followed.seen_at);
+            names -= u32::from(named.matching);
+        }
+        // Only a file with several links has more names.
+        if names > 0 {
+            self.names.retain(|_, named| named.no != no);
         }
         if followed.queued {
             self.ready.retain(|other| *other != no);
@@ -203,8 +207,17 @@ impl Table {
         self.lineages.get(&self.files.get(&no)?.facts.lineage)
     }
 
+    /// The file that is written to when something is written to a lineage.
+    pub(super) fn newest(&self, lineage: &Lineage) -> Option<FileNo> {
+        let is_read = |no: &FileNo| {
+            let vetted = self.files.get(no).map(|followed| followed.vetted);
+            matches!(vetted, Some(Vetted::Own | Vetted::NotYet))
+        };
+        lineage.files.iter().rev().copied().find(is_read)
+    }
+
     /// Whether what is written to its lineage is written to that file.
     pub(super) fn is_newest(&self, no: FileNo) -> bool {
-        self.lineage_of(no).is_none_or(|lineage| lineage.files.last() == Some(&no))
+        self.lineage_of(no).is_none_or(|lineage| self.newest(lineage) == Some(no))
     }
 }

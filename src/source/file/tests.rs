@@ -87,7 +87,7 @@ async fn history(way: Way, steps: &[Step]) {
     rig.save();
     for step in steps {
         take(step, way, &mut disk, &mut oracle, &mut rig).await;
-        oracle.received(rig.passed());
+        oracle.received(&rig.passed());
     }
     if !rig.is_up() {
         rig.start();
@@ -96,8 +96,8 @@ async fn history(way: Way, steps: &[Step]) {
     for _ in 0..8 {
         rig.look();
         rig.read(u8::MAX).await;
-        oracle.received(rig.passed());
-        oracle.delivered(rig.deliver(u8::MAX));
+        oracle.received(&rig.passed());
+        oracle.delivered(&rig.deliver(u8::MAX));
         rig.wait().await;
     }
     assert_eq!(rig.balance(), 0);
@@ -108,7 +108,7 @@ async fn history(way: Way, steps: &[Step]) {
 async fn take(step: &Step, way: Way, disk: &mut Disk, oracle: &mut Oracle, rig: &mut Rig) {
     let up = rig.is_up();
     let news = match step {
-        Step::Write(lines) => oracle.wrote(disk.write(*lines)),
+        Step::Write(lines) => disk.write(*lines),
         Step::Begin => disk.begin(),
         Step::Rotate(rotation) => oracle.rotated(disk.rotate(*rotation), up),
         Step::Gzip(generation) => oracle.rotated(disk.gzip(*generation, up), up),
@@ -128,8 +128,8 @@ async fn take(step: &Step, way: Way, disk: &mut Disk, oracle: &mut Oracle, rig: 
             Vec::new()
         }
         Step::Read(chunks) => return rig.read(*chunks).await,
-        Step::Deliver(runs) => return oracle.delivered(rig.deliver(*runs)),
-        Step::Swallow => return oracle.swallowed(rig.swallow()),
+        Step::Deliver(runs) => return oracle.delivered(&rig.deliver(*runs)),
+        Step::Swallow => return oracle.swallowed(&rig.swallow()),
         Step::Save if up => {
             rig.save();
             return oracle.saved();

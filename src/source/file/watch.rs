@@ -84,7 +84,10 @@ impl Watch {
 
 #[cfg(target_os = "linux")]
 mod linux {
-    use std::collections::HashMap;
+    use std::{
+        collections::{HashMap, VecDeque},
+        ffi::OsString,
+    };
 
     use inotify::{EventMask, EventStream, Inotify, StreamExt, WatchDescriptor, WatchMask};
 
@@ -109,10 +112,13 @@ mod linux {
 
     pub(super) struct Folders {
         events: EventStream<Vec<u8>>,
-        dirs: HashMap<WatchDescriptor, PathBuf>,
+        /// One folder may be watched under several names, if links lead to it.
+        dirs: HashMap<WatchDescriptor, Vec<PathBuf>>,
         watched: HashMap<PathBuf, WatchDescriptor>,
+        /// The names, in each of its folder's names, that the last event was about.
+        news: VecDeque<Change>,
         /// The last name that a file was moved away from.
-        moved: Option<(u32, PathBuf)>,
+        moved: Option<(u32, OsString, WatchDescriptor)>,
     }
 
     impl std::fmt::Debug for Folders {
@@ -126,7 +132,8 @@ mod linux {
             let events = Inotify::init().and_then(|inotify| inotify.into_event_stream(vec![0; EVENTS_BYTES]));
             match events {
                 Ok(events) => {
-                    Some(Self { events, dirs: HashMap::new(), watched: HashMap::new(), moved: None })
+                    let (dirs, watched) = (HashMap::new(), HashMap::new());
+                    Some(Self { events, dirs, watched, news: VecDeque::new(), moved: None })
                 }
                 Err(error) => {
                     tracing::warn!(%error, "no inotify: looking at the files each second instead");
@@ -135,11 +142,8 @@ mod linux {
             }
         }
 
-        /// Answers whether its news can be relied on.
+        /// Answers whether its news can be relied on. Asked anew each time: the name may lead to another folder by now.
         pub(super) fn add(&mut self, dir: &Path) -> bool {
-            if self.watched.contains_key(dir) {
-                return true;
-            }
             let mask = WatchMask::MODIFY
                 | WatchMask::CREATE
                 | WatchMask::DELETE
@@ -148,17 +152,7 @@ mod linux {
                 | WatchMask::MOVE_SELF
                 | WatchMask::ONLYDIR;
             match self.events.watches().add(dir, mask) {
-                Ok(descriptor) => {
-                    self.dirs.insert(descriptor.clone(), dir.to_owned());
-                    self.watched.insert(dir.to_owned(), descriptor);
-                    let remote = rustix::fs::statfs(dir).is_ok_and(|stat| {
-                        u64::try_from(stat.f_type).is_ok_and(|kind| REMOTE.contains(&(kind & 0xffff_ffff)))
-                    });
-                    if remote {
-                        tracing::info!(dir = %dir.display(), "a network file system: looking at it each second");
-                    }
-                    !remote
-                }
+                Ok(descriptor) => self.watched.get(dir) == Some(&descriptor) || self.entered(dir, descriptor),
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => true,
                 Err(error) => {
                     tracing::warn!(
@@ -170,9 +164,32 @@ mod linux {
             }
         }
 
+        fn entered(&mut self, dir: &Path, descriptor: WatchDescriptor) -> bool {
+            if let Some(before) = self.watched.insert(dir.to_owned(), descriptor.clone())
+                && let Some(names) = self.dirs.get_mut(&before)
+            {
+                names.retain(|name| name != dir);
+                if names.is_empty() {
+                    self.dirs.remove(&before);
+                    let _ = self.events.watches().remove(before);
+                }
+            }
+            self.dirs.entry(descriptor).or_default().push(dir.to_owned());
+            let remote = rustix::fs::statfs(dir).is_ok_and(|stat| {
+                u64::try_from(stat.f_type).is_ok_and(|kind| REMOTE.contains(&(kind & 0xffff_ffff)))
+            });
+            if remote {
+                tracing::info!(dir = %dir.display(), "a network file system: looking at it each second");
+            }
+            !remote
+        }
+
         /// `None` when inotify itself has failed.
         pub(super) async fn next(&mut self) -> Option<Change> {
             loop {
+                if let Some(change) = self.news.pop_front() {
+                    return Some(change);
+                }
                 let event = match self.events.next().await? {
                     Ok(event) => event,
                     Err(error) => {
@@ -180,36 +197,41 @@ mod linux {
                         return None;
                     }
                 };
-                let (mask, cookie) = (event.mask, event.cookie);
-                let moved = self.moved.take().filter(|(its, _)| *its == cookie);
+                let mask = event.mask;
                 if mask.contains(EventMask::Q_OVERFLOW) {
                     return Some(Change::Anything);
                 }
                 if mask.intersects(EventMask::IGNORED | EventMask::MOVE_SELF) {
-                    if let Some(dir) = self.dirs.remove(&event.wd) {
+                    for dir in self.dirs.remove(&event.wd).into_iter().flatten() {
                         self.watched.remove(&dir);
                     }
                     return Some(Change::Folders);
                 }
-                let (Some(dir), Some(name)) = (self.dirs.get(&event.wd), event.name) else { continue };
-                let path = dir.join(name);
+                let Some(name) = event.name else { continue };
                 if mask.contains(EventMask::ISDIR) {
                     return Some(Change::Folders);
                 }
-                if mask.contains(EventMask::MODIFY) {
-                    return Some(Change::Written(path));
-                }
-                if mask.contains(EventMask::CREATE) {
-                    return Some(Change::Appeared(path, Came::Made));
-                }
-                if mask.contains(EventMask::MOVED_TO) {
-                    let came = moved.map_or(Came::Somehow, |(_, from)| Came::Renamed(from));
-                    return Some(Change::Appeared(path, came));
+                let moved =
+                    self.moved.take().filter(|_| event.cookie != 0 && mask.contains(EventMask::MOVED_TO));
+                let from = moved.filter(|(cookie, ..)| *cookie == event.cookie);
+                for dir in self.dirs.get(&event.wd).into_iter().flatten() {
+                    let path = dir.join(&name);
+                    self.news.push_back(if mask.contains(EventMask::MODIFY) {
+                        Change::Written(path)
+                    } else if mask.contains(EventMask::CREATE) {
+                        Change::Appeared(path, Came::Made)
+                    } else if mask.contains(EventMask::MOVED_TO) {
+                        let from = from
+                            .as_ref()
+                            .and_then(|(_, name, wd)| Some(self.dirs.get(wd)?.first()?.join(name)));
+                        Change::Appeared(path, from.map_or(Came::Somehow, Came::Renamed))
+                    } else {
+                        Change::Vanished(path)
+                    });
                 }
                 if mask.contains(EventMask::MOVED_FROM) {
-                    self.moved = Some((cookie, path.clone()));
+                    self.moved = Some((event.cookie, name, event.wd));
                 }
-                return Some(Change::Vanished(path));
             }
         }
     }

@@ -37,7 +37,6 @@ pub(super) struct Done {
     pub(super) news: Vec<Change>,
     /// Files that have no name any more.
     pub(super) unlinked: Vec<Content>,
-    pub(super) written: Vec<usize>,
 }
 
 /// The folder and its log.
@@ -51,7 +50,7 @@ pub(super) struct Disk {
     writes_to: Option<String>,
     /// The rest of a line that was begun, and its number if it will be whole in one file.
     begun: Option<(String, Option<usize>)>,
-    lines: usize,
+    pub(super) lines: usize,
     dates: usize,
 }
 
@@ -96,7 +95,7 @@ impl Disk {
         vec![Change::Appeared(self.path("a.log"), Came::Made)]
     }
 
-    pub(super) fn write(&mut self, count: u8) -> Done {
+    pub(super) fn write(&mut self, count: u8) -> Vec<Change> {
         let mut written = Vec::new();
         let mut bytes = String::new();
         if let Some((rest, number)) = self.begun.take() {
@@ -109,9 +108,9 @@ impl Disk {
             self.lines += 1;
         }
         self.writer.write_all(bytes.as_bytes()).unwrap();
-        let Some(name) = self.writes_to.clone() else { return Done::default() };
+        let Some(name) = self.writes_to.clone() else { return Vec::new() };
         self.files.get_mut(&name).unwrap().lines.extend(&written);
-        Done { news: vec![Change::Written(self.path(&name))], written, ..Done::default() }
+        vec![Change::Written(self.path(&name))]
     }
 
     pub(super) fn begin(&mut self) -> Vec<Change> {
