@@ -380,6 +380,15 @@ impl Ledger {
         self.streams.get(&id).is_some_and(|stream| !stream.spans.is_empty() || !stream.held.is_empty())
     }
 
+    /// How many lines of a stream have no outcome yet.
+    #[must_use]
+    pub fn lines_open(&self, id: StreamId) -> u64 {
+        self.streams.get(&id).map_or(0, |stream| {
+            let held = stream.held.values().filter(|held| held.flags & Held::OWNED != 0).count() as u64;
+            held + stream.spans.iter().map(|span| u64::from(span.lines_open)).sum::<u64>()
+        })
+    }
+
     /// Whether joins hold lines of a stream.
     #[must_use]
     pub fn holds(&self, id: StreamId) -> bool {

@@ -224,13 +224,19 @@ fn verdict(report: &Report, stopped: bool) -> ExitCode {
             "lines lost: their input can't be read again and could not be delivered in time"
         );
     }
-    if counts.open > 0 {
+    if report.unreachable > 0 {
+        tracing::error!(
+            lines = report.unreachable,
+            "lines lost: their file is gone, and they could not be delivered in time"
+        );
+    }
+    if counts.open > report.unreachable {
         tracing::warn!(
-            lines = counts.open,
+            lines = counts.open - report.unreachable,
             "lines not delivered yet; the next start reads them again from the checkpoint"
         );
     }
-    let lost = report.failed || counts.shutdown + counts.refused > 0;
+    let lost = report.failed || counts.shutdown + counts.refused + report.unreachable > 0;
     if lost || (counts.open > 0 && !stopped) { ExitCode::from(1) } else { ExitCode::SUCCESS }
 }
 

@@ -68,6 +68,8 @@ pub struct Job {
 pub struct Report {
     /// Every line's outcome; `open` ones will be read again from the checkpoint.
     pub counts: Counts,
+    /// How many of the open ones will not, since their file is gone.
+    pub unreachable: u64,
     /// Whether a task failed, so that not everything was done.
     pub failed: bool,
 }
@@ -172,7 +174,8 @@ pub async fn run(job: Job, stop: CancellationToken) -> Result<Report, StartError
     let counts = shared.ledger.read(crate::ack::Ledger::counts);
     debug_assert_eq!(counts.balance(), 0, "{counts:?}");
     shared.metrics.log_summary(&counts);
-    Ok(Report { counts, failed: shared.tasks.failed() })
+    let unreachable = shared.ledger.read(|ledger| shared.register.lines_gone(ledger));
+    Ok(Report { counts, unreachable, failed: shared.tasks.failed() })
 }
 
 /// Waits for the drain; tells delivery to give up shortly before the end, and leaves it in time for the last save.

@@ -13,6 +13,8 @@ use std::{
     time::SystemTime,
 };
 
+use tokio::sync::Notify;
+
 use super::{Change, Entry, Identity, Loaded};
 use crate::ack::{Ledger, StreamId};
 
@@ -20,6 +22,7 @@ use crate::ack::{Ledger, StreamId};
 #[derive(Debug, Default)]
 pub struct Register {
     files: Mutex<Files>,
+    changed: Notify,
     saved_at: Option<SystemTime>,
     damaged: bool,
 }
@@ -33,6 +36,8 @@ struct Files {
     /// Those of them that a source looks for.
     given: BTreeSet<u64>,
     claimed: HashSet<Identity>,
+    /// Streams whose bytes are gone.
+    gone: Vec<StreamId>,
     looked: BTreeSet<u32>,
     changed: BTreeSet<StreamId>,
     /// Changes that are not of a stream.
@@ -48,13 +53,23 @@ impl Register {
             looked: loaded.looked.into_iter().collect(),
             ..Files::default()
         };
-        Self { files: Mutex::new(files), saved_at: loaded.saved_at, damaged: loaded.damaged > 0 }
+        Self {
+            files: Mutex::new(files),
+            changed: Notify::new(),
+            saved_at: loaded.saved_at,
+            damaged: loaded.damaged > 0,
+        }
     }
 
     /// When the last run saved last.
     #[must_use]
     pub const fn saved_at(&self) -> Option<SystemTime> {
         self.saved_at
+    }
+
+    /// Resolves when there was something to save since the last call that is not the ledger's.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
     }
 
     fn files(&self) -> MutexGuard<'_, Files> {
@@ -75,6 +90,7 @@ impl Register {
         files.pending.remove(&entry.id);
         files.known.insert(stream, entry);
         files.changed.insert(stream);
+        self.changed.notify_one();
     }
 
     /// A stream is a file that is not to be known by the next start.
@@ -91,7 +107,25 @@ impl Register {
         if let Some(entry) = files.known.get_mut(&stream) {
             tell(entry);
             files.changed.insert(stream);
+            self.changed.notify_one();
         }
+    }
+
+    /// What was read of a stream and is not shipped can't be read again by the next start.
+    pub fn gone(&self, stream: StreamId) {
+        self.files().gone.push(stream);
+    }
+
+    /// How many lines can't be read again by the next start, and are not shipped.
+    #[must_use]
+    pub fn lines_gone(&self, ledger: &Ledger) -> u64 {
+        self.files().gone.iter().map(|stream| ledger.lines_open(*stream)).sum()
+    }
+
+    /// What is known of a file of the last run that could not be looked at when the source started.
+    #[must_use]
+    pub fn pending_of(&self, identity: Identity) -> Option<Entry> {
+        self.files().pending.values().find(|entry| entry.identity == identity && !entry.rescued).cloned()
     }
 
     /// Claims a file for one source; `false` if another one follows it already.

@@ -23,6 +23,7 @@ pub(super) async fn run(
     loop {
         let ending = tokio::select! {
             () = ledger.changed() => false,
+            () = register.changed() => false,
             // A full disk may have room again.
             () = tokio::time::sleep(INTERVAL), if failing => false,
             () = end.cancelled() => true,

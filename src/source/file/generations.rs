@@ -19,6 +19,7 @@ use super::{
     names,
     print::{Print, tail_at},
     rescue::{self, Needed},
+    resume::near,
 };
 use crate::{
     ack::{End, Held, StreamId},
@@ -69,10 +70,7 @@ impl FileSource {
             }
             None => {
                 self.missed(&path, unread, "truncated before all of it was read");
-                self.feed.ledger.read(|ledger| {
-                    self.truncated.push(stream);
-                    self.truncated.retain(|stream| ledger.holds(*stream));
-                });
+                self.gone(stream);
                 self.feed.ledger.with(|ledger| ledger.close_stream(stream));
             }
         }
@@ -156,10 +154,10 @@ impl FileSource {
     /// in it, but then it is known for what it is.
     pub(super) fn find_rest(&mut self, wanted: Wanted<'_>) -> Option<Rest> {
         let mut candidates: Vec<PathBuf> = Vec::new();
-        for path in wanted.paths {
-            let Some(entries) = path.parent().and_then(|folder| fs::read_dir(folder).ok()) else { continue };
-            let related = |other: &PathBuf| wanted.paths.iter().any(|path| are_kin(other, path));
-            candidates.extend(entries.flatten().map(|entry| entry.path()).filter(related));
+        let related = |other: &PathBuf| wanted.paths.iter().any(|path| are_kin(other, path));
+        for folder in near(&wanted.paths) {
+            let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+            candidates.extend(entries.map(|entry| entry.path()).filter(related));
         }
         candidates.sort();
         candidates.dedup();
@@ -330,6 +328,13 @@ impl FileSource {
             self.loaded = None;
         }
         self.table.make_ready(no);
+    }
+
+    /// What was read of a stream can't be read again.
+    pub(super) fn gone(&mut self, stream: StreamId) {
+        self.register.gone(stream);
+        self.truncated.push(stream);
+        self.feed.ledger.read(|ledger| self.truncated.retain(|stream| ledger.holds(*stream)));
     }
 
     /// Bytes are gone that were not read.

@@ -60,7 +60,7 @@ impl Handles {
 /// Lets the process have as many descriptors as the system allows it, for all the files that may be busy at once.
 pub fn raise_limit() {
     let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: limit.maximum, ..limit.clone() };
+    let raised = Rlimit { current: limit.maximum, ..limit };
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
         tracing::debug!(%error, limit = ?limit.current, "the limit of open files stays as it is");
     }
@@ -104,7 +104,7 @@ impl FileSource {
         self.count_open(no);
     }
 
-    fn open_as(&mut self, path: &Path, identity: Identity) -> io::Result<Option<Opened>> {
+    pub(super) fn open_as(&mut self, path: &Path, identity: Identity) -> io::Result<Option<Opened>> {
         loop {
             match open_regular(path) {
                 Ok(opened) => return Ok(opened.filter(|opened| opened.identity == identity)),

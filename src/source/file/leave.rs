@@ -19,6 +19,8 @@ use crate::{ack::End, checkpoint::Identity};
 
 /// A deleted file is let go of when nobody has written to it for so long.
 const QUIET_UNLINKED: Duration = Duration::from_secs(30);
+/// A deleted file that is not shipped after so long is copied, if it is small.
+const RESCUED_AFTER: Duration = Duration::from_secs(1);
 /// So much of a deleted file is copied as soon as that is noticed, and not only at a stop.
 const RESCUED_AT_ONCE_BYTES_MAX: u64 = 1024 * 1024;
 
@@ -81,7 +83,7 @@ impl FileSource {
         if rescued && !open {
             self.let_go(no);
         } else if unlinked && !rescued {
-            if open && followed.saved_len != Some(followed.len) {
+            if open && followed.saved_len != Some(followed.len) && quiet >= RESCUED_AFTER {
                 self.rescue(no, RESCUED_AT_ONCE_BYTES_MAX);
             } else if !open && quiet >= QUIET_UNLINKED {
                 self.let_go(no);
@@ -128,7 +130,7 @@ impl FileSource {
     /// A file can't be found any more; what it held beyond what was read may be in a copy, or is lost.
     pub(super) fn lost(&mut self, no: FileNo) {
         let Some(followed) = self.table.files.get(&no) else { return };
-        let (path, unread) = (Arc::clone(&followed.path), followed.unread());
+        let (path, unread, stream) = (Arc::clone(&followed.path), followed.unread(), followed.stream);
         let closed = followed.handle.is_none() && followed.vetted == Vetted::Own && !followed.rescued;
         match closed.then(|| self.copy_with_the_rest(no)).flatten() {
             Some(taker) => {
@@ -140,7 +142,10 @@ impl FileSource {
                     followed.stream = stream;
                 }
             }
-            None => self.missed(&path, unread, "deleted before all of it was read"),
+            None => {
+                self.missed(&path, unread, "deleted before all of it was read");
+                self.gone(stream);
+            }
         }
         self.let_go(no);
     }
@@ -242,7 +247,7 @@ impl FileSource {
                 self.keep_copies(no);
             } else {
                 self.missed(&path, unread, "deleted, and its rest does not fit the state directory");
-                self.truncated.push(stream);
+                self.gone(stream);
             }
         }
         self.settle_copies();

@@ -20,6 +20,7 @@ use super::{
     follow::{FileNo, Followed, Vetted},
     names,
     print::{Print, born, tail_at},
+    resume::Place,
     table::Named,
     walk::Met,
     watch::Came,
@@ -114,6 +115,16 @@ impl FileSource {
         let Some(opened) = opened else { return };
         if let Some(folder) = opened.real.parent().filter(|_| opened.real != path) {
             watch.add(folder);
+        }
+        if let Some(entry) = self.register.pending_of(opened.identity)
+            && Print::of(&entry).fits(&opened.file, entry.resume, false).unwrap_or(false)
+        {
+            let modified = opened.metadata.modified().ok();
+            let place = Place { seen_at: path.to_owned(), identity, modified, rescued: false };
+            if self.register.claim(identity) {
+                self.follow_again(entry, &place, watch);
+            }
+            return;
         }
         let identity = opened.identity;
         self.meet(opened, &first, path, at_start);

@@ -10,7 +10,10 @@ use std::{
     time::UNIX_EPOCH,
 };
 
-use crate::{checkpoint::Head, frame::BEFORE_BYTES};
+use crate::{
+    checkpoint::{Entry, Head},
+    frame::BEFORE_BYTES,
+};
 
 /// How many bytes at a file's beginning count.
 pub(super) const HEAD_BYTES: usize = 256;
@@ -31,6 +34,11 @@ pub(super) struct Print {
 }
 
 impl Print {
+    /// What a checkpoint says of a file.
+    pub(super) const fn of(entry: &Entry) -> Self {
+        Self { born: entry.born, head: entry.head, tail: entry.tail }
+    }
+
     /// Whether a file may be the one with this print at `position`; with `is_copy` it may have been made at another time.
     ///
     /// # Errors

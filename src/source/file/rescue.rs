@@ -224,7 +224,7 @@ mod tests {
         encoder.write_all(&text).unwrap();
         encoder.finish().unwrap();
         let (file, gz) = (File::open(&path).unwrap(), File::open(&gz).unwrap());
-        for position in [0, 10, 300, 100_000, text.len() as u64] {
+        for position in [0, 7, 300, 100_000, text.len() as u64] {
             let held = [Held { position: position / 2, len: 5, flags: 0 }];
             let needed = Needed { position, held: &held };
             let print = print(&file, position);

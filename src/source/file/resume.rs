@@ -6,7 +6,10 @@
 
 use std::{
     collections::BTreeSet,
+    ffi::OsString,
     fs::{self, File},
+    io,
+    os::unix::ffi::OsStringExt,
     path::{Path, PathBuf},
     sync::Arc,
     time::SystemTime,
@@ -14,7 +17,7 @@ use std::{
 
 use super::{
     FileSource, Watch,
-    discover::{Opened, open_regular},
+    discover::{Identity, Opened, open_regular},
     follow::FileNo,
     generations::{Rest, Wanted, is_gzip},
     handles::find_in,
@@ -25,12 +28,15 @@ use super::{
 };
 use crate::checkpoint::{Entry, file_id};
 
+/// So many folders beside its own are searched for a file.
+const FOLDERS_MAX: usize = 64;
+
 impl FileSource {
     /// Follows what the last run did.
     pub(super) fn resume(&mut self, watch: &mut Watch) {
         let discovery = &self.discovery;
         let entries = self.register.pending(|path| discovery.matches(path));
-        let mut found: Vec<(Option<SystemTime>, Entry, Rest)> = Vec::new();
+        let mut found: Vec<(Entry, Place)> = Vec::new();
         let (mut empty, mut orphans, mut lost) = (Vec::new(), Vec::new(), Vec::new());
         for entry in entries {
             if entry.rescued && entry.resume >= entry.size && entry.held.is_empty() {
@@ -39,32 +45,41 @@ impl FileSource {
                 continue;
             }
             let is_empty = entry.resume == 0 && entry.head.is_none() && !entry.rescued;
-            match if is_empty { None } else { self.find_itself(&entry) } {
-                Some(rest) => found.push((modified(&rest), entry, rest)),
-                None if is_empty => empty.push(entry),
-                None => orphans.push(entry),
+            match if is_empty { Ok(None) } else { self.find_itself(&entry) } {
+                Ok(Some(place)) => found.push((entry, place)),
+                Ok(None) if is_empty => empty.push(entry),
+                Ok(None) => orphans.push(entry),
+                // It stays known, and is met when it can be opened.
+                Err(error) => {
+                    self.discovery.say_once(
+                        &entry.seen_at,
+                        "can't be opened, trying again",
+                        &error.to_string(),
+                    );
+                }
             }
         }
         for entry in orphans {
             let rest = if entry.rescued { None } else { self.find_elsewhere(&entry) };
             match rest.filter(|rest| self.register.claim(rest.opened.identity)) {
-                Some(rest) => found.push((modified(&rest), entry, rest)),
+                Some(rest) => found.push((entry, Place::of(&rest))),
                 None => lost.push(entry),
             }
         }
         // A file in which there was nothing yet may be a copy by now, and what is left of another.
         for entry in empty {
             match self.find_itself(&entry) {
-                Some(rest) => found.push((modified(&rest), entry, rest)),
-                None => lost.push(entry),
+                Ok(Some(place)) => found.push((entry, place)),
+                Ok(None) => lost.push(entry),
+                Err(_) => {}
             }
         }
         // What has the name is the youngest, whenever the others were written to last.
-        found.sort_by_key(|(modified, entry, rest)| (rest.seen_at == entry.path, *modified));
-        let paths = found.iter().map(|(_, entry, _)| entry).chain(&lost).map(|entry| entry.path.clone());
+        found.sort_by_key(|(entry, place)| (place.seen_at == entry.path, place.modified));
+        let paths = found.iter().map(|(entry, _)| entry).chain(&lost).map(|entry| entry.path.clone());
         let bases: Vec<PathBuf> = paths.collect();
-        for (_, entry, rest) in found {
-            self.follow_again(entry, rest, watch);
+        for (entry, place) in found {
+            self.follow_again(entry, &place, watch);
         }
         lost.into_iter().for_each(|entry| self.forget(&entry));
         if let Some(stopped_at) = self.register.saved_at() {
@@ -72,31 +87,33 @@ impl FileSource {
         }
     }
 
-    /// The very file, if it is still what it was.
-    fn find_itself(&mut self, entry: &Entry) -> Option<Rest> {
-        let print = Print { born: entry.born, head: entry.head, tail: entry.tail };
-        let there = |path: &Path| {
-            let opened = open_regular(path).ok()??;
-            (opened.identity == entry.identity).then(|| (opened, path.to_owned()))
-        };
-        let folders = [entry.seen_at.parent(), entry.path.parent()];
-        let moved =
-            || folders.into_iter().flatten().find_map(|folder| there(&find_in(folder, entry.identity)?));
-        let found = match there(&entry.seen_at) {
-            // Nobody renames a copy, but when it is removed its inode may become another file's.
-            None if entry.rescued => None,
-            None => there(&entry.path).or_else(moved),
-            found => found,
-        };
-        let (opened, seen_at) = found?;
-        if entry.rescued || print.fits(&opened.file, entry.resume, false).unwrap_or(false) {
+    /// The very file, if it is still what it was. It is not kept open: there may be too many.
+    fn find_itself(&mut self, entry: &Entry) -> io::Result<Option<Place>> {
+        let print = Print::of(entry);
+        let mut found =
+            self.open_as(&entry.seen_at, entry.identity)?.map(|opened| (opened, entry.seen_at.clone()));
+        // Nobody renames a copy, but when it is removed its inode may become another file's.
+        if found.is_none() && !entry.rescued {
+            found = self.open_as(&entry.path, entry.identity)?.map(|opened| (opened, entry.path.clone()));
+        }
+        if found.is_none() && !entry.rescued {
+            let folders = near(&[&entry.seen_at, &entry.path]);
+            let moved = folders.iter().find_map(|folder| find_in(folder, entry.identity));
+            found = match moved {
+                Some(path) => self.open_as(&path, entry.identity)?.map(|opened| (opened, path)),
+                None => None,
+            };
+        }
+        let Some((opened, seen_at)) = found else { return Ok(None) };
+        if entry.rescued || print.fits(&opened.file, entry.resume, false)? {
             // From here on nothing else can pass for it.
             let claimed = self.register.claim(entry.identity);
-            return claimed.then_some(Rest { opened, seen_at, rescued: entry.rescued });
+            let rest = Rest { opened, seen_at, rescued: entry.rescued };
+            return Ok(claimed.then(|| Place::of(&rest)));
         }
         let generation = self.generations.entry(entry.identity).or_default();
         *generation = (*generation).max(entry.generation);
-        None
+        Ok(None)
     }
 
     /// Another file that has its content.
@@ -116,8 +133,13 @@ impl FileSource {
         })
     }
 
-    fn follow_again(&mut self, entry: Entry, rest: Rest, watch: &mut Watch) {
-        let Rest { opened, seen_at, rescued } = rest;
+    /// Follows what the last run did, where it is now.
+    pub(super) fn follow_again(&mut self, entry: Entry, place: &Place, watch: &mut Watch) {
+        let Place { seen_at, identity, rescued, .. } = place;
+        let (seen_at, rescued) = (seen_at.clone(), *rescued);
+        let Ok(Some(opened)) = self.open_as(&seen_at, *identity) else {
+            return self.register.release(*identity);
+        };
         if let Some(folder) = seen_at.parent().filter(|_| !rescued) {
             watch.add(folder);
         }
@@ -160,17 +182,19 @@ impl FileSource {
         before: Option<FileNo>,
     ) -> usize {
         let bases: BTreeSet<&PathBuf> = bases.iter().collect();
-        let mut unseen: Vec<(Option<SystemTime>, PathBuf, &PathBuf)> = Vec::new();
-        for base in bases {
-            let (Some(folder), Some(origin)) = (base.parent(), base.file_name()) else { continue };
-            let Ok(entries) = fs::read_dir(folder) else { continue };
-            for path in entries.flatten().map(|entry| entry.path()) {
-                let is_rotation = path.file_name().is_some_and(|name| {
-                    names::is_rotation_of(name.as_encoded_bytes(), origin.as_encoded_bytes())
-                });
-                let modified = fs::metadata(&path).and_then(|metadata| metadata.modified()).ok();
-                if is_rotation && modified.is_some_and(|modified| modified >= since) {
-                    unseen.push((modified, path, base));
+        let folders: BTreeSet<&Path> = bases.iter().filter_map(|base| base.parent()).collect();
+        let mut unseen: Vec<(Option<SystemTime>, PathBuf, PathBuf)> = Vec::new();
+        for folder in folders {
+            for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+                let name = entry.file_name();
+                let name = name.as_encoded_bytes();
+                let origins =
+                    names::origins(name).into_iter().filter(|origin| names::is_rotation_of(name, origin));
+                let mut bases_of = origins.map(|origin| folder.join(OsString::from_vec(origin)));
+                let Some(base) = bases_of.find(|base| bases.contains(base)) else { continue };
+                let modified = entry.metadata().and_then(|metadata| metadata.modified()).ok();
+                if modified.is_some_and(|modified| modified >= since) {
+                    unseen.push((modified, entry.path(), base));
                 }
             }
         }
@@ -182,7 +206,7 @@ impl FileSource {
             // While the agent runs, what is compressed was seen before.
             let packed = is_gzip(&opened.file);
             if if packed { before.is_none() } else { !known } {
-                followed += usize::from(self.follow_one_unseen(opened, &path, base, before));
+                followed += usize::from(self.follow_one_unseen(opened, &path, &base, before));
             }
         }
         followed
@@ -253,6 +277,38 @@ impl FileSource {
     }
 }
 
-fn modified(rest: &Rest) -> Option<SystemTime> {
-    rest.opened.metadata.modified().ok()
+/// Where a file is.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) seen_at: PathBuf,
+    pub(super) identity: Identity,
+    pub(super) modified: Option<SystemTime>,
+    pub(super) rescued: bool,
+}
+
+impl Place {
+    fn of(rest: &Rest) -> Self {
+        Self {
+            seen_at: rest.seen_at.clone(),
+            identity: rest.opened.identity,
+            modified: rest.opened.metadata.modified().ok(),
+            rescued: rest.rescued,
+        }
+    }
+}
+
+/// The folders where files may have been moved to that were at these paths: their own, and those around these.
+pub(super) fn near(paths: &[&Path]) -> Vec<PathBuf> {
+    let mut folders: Vec<PathBuf> =
+        paths.iter().filter_map(|path| path.parent()).map(Path::to_owned).collect();
+    folders.dedup();
+    let around = folders.iter().flat_map(|folder| [Some(folder.as_path()), folder.parent()]).flatten();
+    let below = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten();
+    let is_folder = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
+    let inside: Vec<PathBuf> =
+        around.flat_map(below).filter(is_folder).map(|entry| entry.path()).take(FOLDERS_MAX).collect();
+    folders.extend(inside);
+    folders.sort();
+    folders.dedup();
+    folders
 }
