@@ -1,12 +1,13 @@
 //! The feeder: writes the replay at a steady rate, to two files and into a pipe.
 //!
-//! Takes the folder, the pipe and the rate; gives the number of lines written. An event goes out in one write.
+//! Takes the folder, the pipe and the rate; gives the number of lines written. An event goes out in one write. Now and
+//! then the files are rotated, one by rename, the other as logrotate's `copytruncate` does it.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{self, Write},
     num::NonZeroU32,
-    path::Path,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -23,6 +24,9 @@ use crate::{
 
 pub(crate) const INGRESS_FILE: &str = "ingress.log";
 pub(crate) const PHOENIX_FILE: &str = "phoenix.log";
+
+/// How long a file is written to before it is rotated.
+const ROTATE_INTERVAL: Duration = Duration::from_secs(15);
 
 /// A pipe that takes nothing for so long is stuck.
 const PIPE_WITHIN: Duration = Duration::from_secs(10);
@@ -43,6 +47,7 @@ impl Written {
 /// Writes the replay.
 #[derive(Debug)]
 pub(crate) struct Feeder {
+    dir: PathBuf,
     replay: Replay,
     fly: Fly,
     ingress: File,
@@ -50,19 +55,22 @@ pub(crate) struct Feeder {
     pipe: pipe::Sender,
     rate: NonZeroU32,
     start: Instant,
+    rotated: Instant,
     written: Written,
 }
 
 impl Feeder {
     pub(crate) fn new(dir: &Path, pipe: pipe::Sender, rate: NonZeroU32) -> io::Result<Self> {
         Ok(Self {
+            dir: dir.to_owned(),
             replay: Replay::new(),
             fly: Fly::default(),
-            ingress: File::create(dir.join(INGRESS_FILE))?,
-            phoenix: File::create(dir.join(PHOENIX_FILE))?,
+            ingress: appended(&dir.join(INGRESS_FILE))?,
+            phoenix: appended(&dir.join(PHOENIX_FILE))?,
             pipe,
             rate,
             start: Instant::now(),
+            rotated: Instant::now(),
             written: Written::default(),
         })
     }
@@ -78,11 +86,25 @@ impl Feeder {
 
     /// Writes the events that are due by now.
     pub(crate) async fn feed(&mut self) -> io::Result<()> {
+        if self.rotated.elapsed() >= ROTATE_INTERVAL {
+            self.rotate()?;
+        }
         let due = self.start.elapsed().as_millis() * u128::from(self.rate.get()) / 1000;
         while u128::from(self.written.all()) < due {
             self.write_event().await?;
         }
         Ok(())
+    }
+
+    /// One generation of each is kept, under a name that the agent is not told of.
+    fn rotate(&mut self) -> io::Result<()> {
+        self.rotated = Instant::now();
+        let [ingress, phoenix] = [INGRESS_FILE, PHOENIX_FILE].map(|name| self.dir.join(name));
+        let old = |path: &Path| path.with_extension("log.1");
+        fs::rename(&ingress, old(&ingress))?;
+        self.ingress = appended(&ingress)?;
+        fs::copy(&phoenix, old(&phoenix))?;
+        self.phoenix.set_len(0)
     }
 
     async fn write_event(&mut self) -> io::Result<()> {
@@ -99,6 +121,10 @@ impl Feeder {
             }
         }
     }
+}
+
+fn appended(path: &Path) -> io::Result<File> {
+    File::options().create(true).append(true).open(path)
 }
 
 fn lines(text: &str) -> u64 {

@@ -146,7 +146,7 @@ async fn take(step: &Step, way: Way, disk: &mut Disk, oracle: &mut Oracle, rig: 
             rig.look();
             oracle.looked(disk);
             rig.end().await;
-            return oracle.stopped();
+            return oracle.stopped(disk);
         }
         Step::Start if !up => {
             rig.start();

@@ -88,17 +88,22 @@ impl Oracle {
     pub(super) fn killed(&mut self, disk: &mut Disk) {
         self.doubtful.append(&mut self.unsaved);
         self.doubtful.append(&mut self.swallowed);
-        // Of what was not saved as known, two copies can't be told to be the same.
-        let backup = disk.files.get("a.log.bak");
-        self.doubtful.extend(backup.into_iter().flat_map(|content| &content.lines));
+        self.doubt_backup(disk);
         self.open.clear();
         self.read.clear();
         self.passed.clear();
         disk.files.values_mut().for_each(|content| content.seen = false);
     }
 
+    /// A start that finds two copies of a file but not the file can't tell that they are the same.
+    fn doubt_backup(&mut self, disk: &Disk) {
+        let backup = disk.files.get("a.log.bak");
+        self.doubtful.extend(backup.into_iter().flat_map(|content| &content.lines));
+    }
+
     /// What was under way is shipped again.
-    pub(super) fn stopped(&mut self) {
+    pub(super) fn stopped(&mut self, disk: &Disk) {
+        self.doubt_backup(disk);
         self.saved();
         self.doubtful.append(&mut self.unsaved);
         self.doubtful.append(&mut self.swallowed);
