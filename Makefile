@@ -26,6 +26,7 @@ fuzz:
 bench:
 	cargo build --release -p hive
 	cargo bench --bench end_to_end
+	cargo bench --bench tailing
 	cargo bench --bench stages
 	cargo bench --bench formats
 

@@ -44,6 +44,8 @@ pub(super) struct Wanted<'w> {
     pub(super) paths: [&'w Path; 2],
     pub(super) print: Print,
     pub(super) position: u64,
+    /// From where on its bytes may be needed.
+    pub(super) needed_from: u64,
     /// How long the file was.
     pub(super) len: u64,
     /// How much of it a copy has that is known already.
@@ -122,13 +124,16 @@ impl FileSource {
     fn find_longer_copy(&mut self, original: FileNo, known: Option<(u64, FileNo)>) -> Option<FileNo> {
         let followed = self.table.files.get(&original)?;
         let known_len = known.map_or(0, |(len, _)| len);
-        let held: Vec<Held> = followed.held.iter().copied().collect();
+        // What is read, but not shipped, may have to be read again.
+        let mark = self.feed.ledger.read(|ledger| ledger.mark(followed.stream)).unwrap_or_default();
+        let held: Vec<Held> = followed.held.iter().chain(&mark.held).copied().collect();
         let (path, seen_at) = (Arc::clone(&followed.path), Arc::clone(&followed.seen_at));
         let wanted = Wanted {
             id: followed.id,
             paths: [&path, &seen_at],
             print: followed.print,
             position: followed.position,
+            needed_from: mark.resume,
             len: followed.len,
             known_len,
             held: &held,
@@ -198,8 +203,9 @@ impl FileSource {
     /// Unpacks a `.gz` into the state directory, if it is the file.
     fn unpack(&mut self, gz: &Opened, wanted: Wanted<'_>) -> Option<Rest> {
         let to = rescue::path(self.settings.state_dir.as_ref()?, wanted.id);
-        let needed = Needed { position: wanted.position, held: wanted.held };
-        let unpacked = rescue::unpack(&gz.file, &to, needed, wanted.print, self.settings.unlinked_bytes_max);
+        let needed = Needed { position: wanted.needed_from, held: wanted.held };
+        let known = (wanted.print, wanted.position);
+        let unpacked = rescue::unpack(&gz.file, &to, needed, known, self.settings.unlinked_bytes_max);
         match unpacked {
             Ok(Some(_)) => {
                 tracing::info!(gz = %gz.real.display(), position = wanted.position, "going on inside a .gz");

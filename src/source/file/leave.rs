@@ -88,7 +88,7 @@ impl FileSource {
             } else if !open && quiet >= QUIET_UNLINKED {
                 self.let_go(no);
             }
-        } else if !rescued && quiet >= QUIET {
+        } else if !rescued && !open && quiet >= QUIET {
             self.rest_elsewhere(no);
         }
     }
@@ -136,10 +136,10 @@ impl FileSource {
             Some(taker) => {
                 self.release_copies(no, Some(taker));
                 self.take_over(taker, no);
-                // Its stream is the other's now.
+                // Its stream and its id are the other's now.
                 let stream = self.feed.ledger.with(|ledger| ledger.open_stream(End::default()));
                 if let Some(followed) = self.table.files.get_mut(&no) {
-                    followed.stream = stream;
+                    (followed.stream, followed.id) = (stream, 0);
                 }
             }
             None => {

@@ -59,9 +59,8 @@ impl Print {
             Some(head) => head_of(file, head.len.into())? == Some(head),
             None => true,
         };
-        Ok(tail
-            && head
-            && (!is_copy || position >= SHORT_BYTES || position == 0 || ends_line(file, position)?))
+        let is_likely = !is_copy || position >= SHORT_BYTES || position == 0 || metadata.len() == position;
+        Ok(tail && head && (is_likely || ends_line(file, position)?))
     }
 
     /// Whether it says anything of what is in a file.

@@ -117,7 +117,7 @@ fn copy_range(from: &File, to: &File, mut at: u64, end: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// Unpacks what is needed of a `.gz`, if it is what `print` says. Answers `None` if it is not, or too large.
+/// Unpacks what is needed of a `.gz`, if it is what its print at some position says, which is not before what is needed. Answers `None` if it is not, or too large.
 ///
 /// # Errors
 /// When it can't be read or written; then there is no copy.
@@ -125,11 +125,11 @@ pub(super) fn unpack(
     gz: &File,
     to: &Path,
     needed: Needed<'_>,
-    print: Print,
+    (print, position): (Print, u64),
     bytes_max: u64,
 ) -> io::Result<Option<File>> {
     let result = unpacked(gz, to, needed, bytes_max).and_then(|file| match file {
-        Some(file) if print.fits(&file, needed.position, true)? => {
+        Some(file) if print.fits(&file, position, true)? => {
             sync(&file, to)?;
             Ok(Some(file))
         }
@@ -228,14 +228,14 @@ mod tests {
             let held = [Held { position: position / 2, len: 5, flags: 0 }];
             let needed = Needed { position, held: &held };
             let print = print(&file, position);
-            let copied = unpack(&gz, &to, needed, print, 1 << 30).unwrap().unwrap();
+            let copied = unpack(&gz, &to, needed, (print, position), 1 << 30).unwrap().unwrap();
             let mut rest = vec![0; text.len()];
             let read = read_full(&copied, &mut rest, position).unwrap();
             assert_eq!(rest[..read], text[usize::try_from(position).unwrap()..]);
             let other = Print { tail: print.tail.map(|tail| tail ^ 1), ..print };
-            assert!(unpack(&gz, &to, needed, other, 1 << 30).unwrap().is_none() && !to.exists());
+            assert!(unpack(&gz, &to, needed, (other, position), 1 << 30).unwrap().is_none() && !to.exists());
         }
         let needed = Needed { position: 0, held: &[] };
-        assert!(unpack(&gz, &to, needed, Print::default(), 1_000).unwrap().is_none(), "too large");
+        assert!(unpack(&gz, &to, needed, (Print::default(), 0), 1_000).unwrap().is_none(), "too large");
     }
 }

@@ -127,6 +127,7 @@ impl FileSource {
             paths: [&entry.path, &entry.seen_at],
             print,
             position: entry.resume,
+            needed_from: entry.resume,
             len: entry.size,
             known_len: 0,
             held: &entry.held,
@@ -230,7 +231,7 @@ impl FileSource {
             let to = rescue::path(dir, id);
             let needed = Needed { position: 0, held: &[] };
             let bytes_max = self.settings.unlinked_bytes_max;
-            match rescue::unpack(&opened.file, &to, needed, Print::default(), bytes_max) {
+            match rescue::unpack(&opened.file, &to, needed, (Print::default(), 0), bytes_max) {
                 Ok(Some(_)) => {}
                 Ok(None) => return false,
                 Err(error) => {

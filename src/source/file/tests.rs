@@ -111,7 +111,14 @@ async fn take(step: &Step, way: Way, disk: &mut Disk, oracle: &mut Oracle, rig: 
         Step::Write(lines) => disk.write(*lines),
         Step::Begin => disk.begin(),
         Step::Rotate(rotation) => oracle.rotated(disk.rotate(*rotation), up),
-        Step::Gzip(generation) => oracle.rotated(disk.gzip(*generation, up), up),
+        Step::Gzip(generation) => {
+            // Nobody compresses a file within a second of its last line.
+            if up {
+                rig.look();
+                oracle.looked(disk);
+            }
+            oracle.rotated(disk.gzip(*generation, up), up)
+        }
         // Of two copies of what was never read, both are read: that they are the same can't be told.
         Step::Backup if way.pattern == "a.log*" && up => {
             rig.look();
