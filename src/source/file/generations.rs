@@ -160,7 +160,7 @@ impl FileSource {
     pub(super) fn find_rest(&mut self, wanted: Wanted<'_>) -> Option<Rest> {
         let mut candidates: Vec<PathBuf> = Vec::new();
         let related = |other: &PathBuf| wanted.paths.iter().any(|path| are_kin(other, path));
-        for folder in near(&wanted.paths) {
+        for folder in near(&wanted.paths, false) {
             let entries = fs::read_dir(folder).into_iter().flatten().flatten();
             candidates.extend(entries.map(|entry| entry.path()).filter(related));
         }

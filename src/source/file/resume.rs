@@ -97,7 +97,7 @@ impl FileSource {
             found = self.open_as(&entry.path, entry.identity)?.map(|opened| (opened, entry.path.clone()));
         }
         if found.is_none() && !entry.rescued {
-            let folders = near(&[&entry.seen_at, &entry.path]);
+            let folders = near(&[&entry.seen_at, &entry.path], true);
             let moved = folders.iter().find_map(|folder| find_in(folder, entry.identity));
             found = match moved {
                 Some(path) => self.open_as(&path, entry.identity)?.map(|opened| (opened, path)),
@@ -298,16 +298,18 @@ impl Place {
     }
 }
 
-/// The folders where files may have been moved to that were at these paths: their own, and those around these.
-pub(super) fn near(paths: &[&Path]) -> Vec<PathBuf> {
+/// The folders where files may have been moved to that were at these paths: their own and those inside; for one that its
+/// inode tells, those beside as well, where another log may begin with the same bytes.
+pub(super) fn near(paths: &[&Path], beside: bool) -> Vec<PathBuf> {
     let mut folders: Vec<PathBuf> =
         paths.iter().filter_map(|path| path.parent()).map(Path::to_owned).collect();
     folders.dedup();
-    let around = folders.iter().flat_map(|folder| [Some(folder.as_path()), folder.parent()]).flatten();
+    let around =
+        folders.iter().flat_map(|folder| [Some(folder.as_path()), folder.parent().filter(|_| beside)]);
     let below = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten();
     let is_folder = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
-    let inside: Vec<PathBuf> =
-        around.flat_map(below).filter(is_folder).map(|entry| entry.path()).take(FOLDERS_MAX).collect();
+    let inside = around.flatten().flat_map(below).filter(is_folder).map(|entry| entry.path());
+    let inside: Vec<PathBuf> = inside.take(FOLDERS_MAX).collect();
     folders.extend(inside);
     folders.sort();
     folders.dedup();
