@@ -109,8 +109,10 @@ async fn several_rotations_while_stopped_are_read_oldest_first() {
 
 #[tokio::test]
 async fn the_rest_of_a_deleted_file_outlives_the_agent() {
-    let down = Fault::Status { status: 503, error: "down".to_owned(), retry_after: None };
-    let stage = Stage::with_faults(std::iter::repeat_n(down, 3)).await;
+    let later = Some("600".to_owned());
+    let stage =
+        Stage::with_faults([Fault::Status { status: 503, error: "down".to_owned(), retry_after: later }])
+            .await;
     let toml = stage.toml("a.log", "", "[batch]\nmax_age_ms = 20\n[limits]\nshutdown_ms = 300");
     stage.append("a.log", numbered(0, 1_000));
     let agent = stage.start(&toml, false);
@@ -122,9 +124,8 @@ async fn the_rest_of_a_deleted_file_outlives_the_agent() {
     .await;
     fs::remove_file(stage.path("a.log")).unwrap();
     stage.append("a.log", numbered(1_000, 10));
-    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-    assert!(agent.stopped().await.open >= 1_000);
-    assert!(stage.ship_once(&toml).await.accepted >= 1_000);
+    assert!(agent.stopped().await.open > 0, "a batch waits for its next attempt");
+    stage.ship_once(&toml).await;
     assert_each_once(&stage, 1_010);
     assert_eq!(stage.ship_once(&toml).await.read, 0);
 }
