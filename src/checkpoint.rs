@@ -1,7 +1,7 @@
 //! The checkpoint: how far each file has been shipped, across restarts and power cuts.
 //!
 //! Takes and gives [`Entry`]s, by [`Change`]s: what a second brings is appended, so that twenty thousand files cost
-//! nothing while they rest. How they lie on the disk is told in [`slots`].
+//! nothing while they rest. How they lie on the disk is told in `slots`.
 //!
 //! Invariant: what is loaded was true at some time. Damage is said and set aside; then an older state counts, else
 //! everything is read from its beginning: rather twice than never.

@@ -1,8 +1,8 @@
 //! The file source: files and globs, followed from their first byte on, through appends and rotation.
 //!
 //! One task for all files of a `[[source]]`, with one read buffer that goes from file to file. In the order of a file's
-//! life: [`resume`] finds what the last run followed, [`meet`] what is new, [`read`] reads it, [`generations`] sees to
-//! files that are truncated or copied, [`leave`] to those that were renamed or deleted.
+//! life: `resume` finds what the last run followed, `meet` what is new, `read` reads it, `generations` sees to
+//! files that are truncated or copied, `leave` to those that were renamed or deleted.
 //!
 //! Invariants: a file is known by device, inode and content of its open descriptor, never by its name alone; of a
 //! lineage the older is read to its end before the younger is begun; bytes that can't be reached any more are counted;
