@@ -10,7 +10,7 @@
 //!
 //! What is promised, and asserted: every line that some file has whole, at the end or for ten seconds, arrives; nothing
 //! arrives that was never written; after a kill no more is repeated than what was under way and a second and a half of
-//! traffic; without kills nothing is repeated; the agent stops in order.
+//! traffic; without kills nothing but a copy now and then; the agent stops in order.
 //!
 //! `line` makes the texts, `writer` writes them, `rotator` is logrotate, `field` runs them all, `history` knows what
 //! has to arrive, `oracle` compares, `readers` tests all of that; `agent` is the process and `run` a run.
