@@ -8,11 +8,13 @@
 
 #![expect(clippy::print_stdout, reason = "figures are what it is for")]
 
+mod sink;
+
 use std::{
     fs::{self, File},
-    io::{BufRead, BufReader, BufWriter, Read, Write},
+    io::{BufWriter, Read, Write},
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -43,7 +45,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let file_bytes = fs::metadata(&log)?.len();
     println!("{lines} lines, {} bytes each", file_bytes / lines);
 
-    let (mut hive, url) = start_sink()?;
+    let (mut hive, url) = sink::start()?;
     let agent = run_agent(dir.path(), &log, &url)?;
     let shipped = agent_summary(&agent.stderr, "accepted").unwrap_or(0);
     hive.kill()?;
@@ -112,24 +114,6 @@ fn write_log(path: &Path, lines: u64) -> std::io::Result<()> {
         )?;
     }
     out.flush()
-}
-
-fn start_sink() -> Result<(Child, String), Box<dyn std::error::Error>> {
-    let agent = Path::new(env!("CARGO_BIN_EXE_hivetail"));
-    let hive = agent.with_file_name("hive");
-    let mut child = Command::new(&hive)
-        .args(["--listen", "127.0.0.1:0", "--sink"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(|error| {
-            format!("{}: {error} (build it first: cargo build --release -p hive)", hive.display())
-        })?;
-    let stdout = child.stdout.take().ok_or("no stdout")?;
-    let mut line = String::new();
-    BufReader::new(stdout).read_line(&mut line)?;
-    let url =
-        line.split_whitespace().find(|word| word.starts_with("http://")).ok_or("hive printed no URL")?;
-    Ok((child, url.to_owned()))
 }
 
 struct AgentRun {

@@ -8,6 +8,8 @@
 #![expect(clippy::print_stdout, reason = "figures are what it is for")]
 #![expect(clippy::disallowed_methods, reason = "what is measured is how time passes")]
 
+mod sink;
+
 use std::{
     error::Error,
     fs::{self, File},
@@ -31,7 +33,7 @@ const SHORT_BYTES: usize = 5_000_000;
 
 fn main() -> Outcome<()> {
     let backlog_mb = std::env::args().filter_map(|arg| arg.parse().ok()).next().unwrap_or(BACKLOG_MB_DEFAULT);
-    let (mut hive, url) = start_sink()?;
+    let (mut hive, url) = sink::start()?;
     idle(&url)?;
     let one = backlog(&url, 1, backlog_mb)?;
     let many = backlog(&url, BACKLOG_FILES, backlog_mb)?;
@@ -43,23 +45,6 @@ fn main() -> Outcome<()> {
     hive.kill()?;
     hive.wait()?;
     Ok(())
-}
-
-fn start_sink() -> Outcome<(Child, String)> {
-    let hive = Path::new(env!("CARGO_BIN_EXE_hivetail")).with_file_name("hive");
-    let mut child = Command::new(&hive)
-        .args(["--listen", "127.0.0.1:0", "--sink"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(|error| {
-            format!("{}: {error} (build it first: cargo build --release -p hive)", hive.display())
-        })?;
-    let stdout = child.stdout.take().ok_or("no stdout")?;
-    let mut line = String::new();
-    BufReader::new(stdout).read_line(&mut line)?;
-    let url =
-        line.split_whitespace().find(|word| word.starts_with("http://")).ok_or("hive printed no URL")?;
-    Ok((child, url.to_owned()))
 }
 
 /// Starts the agent over the folder's logs.

@@ -157,7 +157,6 @@ pub fn load(dir: &Path) -> Loaded {
 /// The state directory, which one process owns.
 #[derive(Debug)]
 pub struct Store {
-    dir: PathBuf,
     slots: Mutex<Slots>,
     _lock: File,
 }
@@ -185,13 +184,7 @@ impl Store {
             );
         }
         let loaded = Loaded::from(found);
-        Ok((Self { dir: dir.to_owned(), slots: Mutex::new(slots), _lock: lock }, loaded))
-    }
-
-    /// The directory.
-    #[must_use]
-    pub fn dir(&self) -> &Path {
-        &self.dir
+        Ok((Self { slots: Mutex::new(slots), _lock: lock }, loaded))
     }
 
     /// Saves changes, or, when that is due, everything.

@@ -136,7 +136,7 @@ impl Followed {
         if self.rescued {
             return Ok(true);
         }
-        self.print.fits(self.file()?, self.position, self.rescued)
+        self.print.fits(self.file()?, self.position, false)
     }
 
     /// Makes `buffer` hold this file's bytes from its position on; `false` if it is no longer the file that it was.

@@ -3,6 +3,12 @@
 //! Takes file names, says how they relate. A name alone proves nothing: it only says where to look, the content
 //! decides. Both ways to date a name are known: `app.log-20261122`, `app-20261122.log`.
 
+use std::{
+    ffi::OsString,
+    os::unix::ffi::OsStringExt,
+    path::{Path, PathBuf},
+};
+
 /// What may stand between a name and what rotation adds to it.
 const SEPARATORS: &[u8] = b".-_~";
 
@@ -19,6 +25,15 @@ pub(super) fn origins(name: &[u8]) -> Vec<Vec<u8>> {
         }
     }
     origins
+}
+
+/// The paths in a file's own folder that [`origins`] gives.
+pub(super) fn origin_paths(path: &Path) -> Vec<PathBuf> {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return Vec::new() };
+    origins(name.as_encoded_bytes())
+        .into_iter()
+        .map(|origin| folder.join(OsString::from_vec(origin)))
+        .collect()
 }
 
 /// Whether a file of that name may be a copy or a later name of one that was called `origin`.

@@ -4,9 +4,7 @@
 //! buffer comes to it, it is checked whether it is what it is taken for.
 
 use std::{
-    ffi::OsString,
     io,
-    os::unix::ffi::OsStringExt,
     sync::{Arc, atomic::Ordering},
 };
 
@@ -211,12 +209,8 @@ impl FileSource {
 
     /// The files that have, or had, a name that this one's may have been made from.
     fn possible_originals(&self, no: FileNo, followed: &Followed) -> Vec<FileNo> {
-        let (Some(folder), Some(name)) = (followed.seen_at.parent(), followed.seen_at.file_name()) else {
-            return Vec::new();
-        };
         let mut originals = Vec::new();
-        for origin in names::origins(name.as_encoded_bytes()) {
-            let path = folder.join(OsString::from_vec(origin));
+        for path in names::origin_paths(&followed.seen_at) {
             originals.extend(self.table.of_name(&path));
             let lineage = self.lineage_of.get(&*path).and_then(|id| self.table.lineages.get(id));
             originals.extend(lineage.into_iter().flat_map(|lineage| lineage.files.iter().rev()));

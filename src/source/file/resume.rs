@@ -118,7 +118,7 @@ impl FileSource {
 
     /// Another file that has its content.
     fn find_elsewhere(&mut self, entry: &Entry) -> Option<Rest> {
-        let print = Print { born: None, head: entry.head, tail: entry.tail };
+        let print = Print { born: None, ..Print::of(entry) };
         if !print.tells() {
             return None;
         }
