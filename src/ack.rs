@@ -213,7 +213,7 @@ struct Stream {
 /// All streams' spans and all lines' outcomes.
 #[derive(Debug, Default)]
 pub struct Ledger {
-    streams: BTreeMap<StreamId, Stream>,
+    streams: BTreeMap<StreamId, Box<Stream>>,
     streams_opened: u32,
     /// Streams whose mark may not be what it was when last asked.
     changed: BTreeSet<StreamId>,
@@ -227,7 +227,7 @@ impl Ledger {
         self.streams_opened += 1;
         let stream =
             Stream { resume, spans: VecDeque::new(), first: 0, held: BTreeMap::new(), closed: false };
-        self.streams.insert(id, stream);
+        self.streams.insert(id, Box::new(stream));
         self.changed.insert(id);
         id
     }
@@ -347,14 +347,24 @@ impl Ledger {
             stream.first += 1;
             self.changed.insert(id);
         }
+        if stream.spans.is_empty() {
+            // Most streams rest most of the time: their room is given back.
+            stream.spans = VecDeque::new();
+        }
     }
 
     fn forget_if_done(&mut self, id: StreamId) {
         let done = |stream: &Stream| stream.closed && stream.spans.is_empty() && stream.held.is_empty();
-        if self.streams.get(&id).is_some_and(done) {
+        if self.streams.get(&id).is_some_and(|stream| done(stream)) {
             self.streams.remove(&id);
             self.changed.insert(id);
         }
+    }
+
+    /// Whether any stream's mark may have changed since [`Self::take_changed`] was called.
+    #[must_use]
+    pub fn has_changed(&self) -> bool {
+        !self.changed.is_empty()
     }
 
     /// The streams whose mark may have changed since the last call.

@@ -16,7 +16,7 @@ use std::{
         fs::{MetadataExt, OpenOptionsExt},
     },
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::SystemTime,
 };
 
@@ -62,10 +62,10 @@ pub struct Entry {
     pub id: u64,
     /// Where it was first seen.
     #[serde(serialize_with = "as_bytes", deserialize_with = "from_bytes")]
-    pub path: PathBuf,
+    pub path: Arc<Path>,
     /// Where it was last seen.
     #[serde(serialize_with = "as_bytes", deserialize_with = "from_bytes")]
-    pub seen_at: PathBuf,
+    pub seen_at: Arc<Path>,
     /// Which file has its bytes.
     pub identity: Identity,
     /// How often that had been truncated or replaced.
@@ -90,8 +90,8 @@ fn as_bytes<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error
     path.as_os_str().as_bytes().serialize(serializer)
 }
 
-fn from_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
-    Vec::deserialize(deserializer).map(|bytes| OsString::from_vec(bytes).into())
+fn from_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<Path>, D::Error> {
+    Vec::deserialize(deserializer).map(|bytes| PathBuf::from(OsString::from_vec(bytes)).into())
 }
 
 /// A number for this generation of a file: `log.file.id`. It must not be computed otherwise in a later release.
@@ -118,6 +118,15 @@ pub enum Change {
     Remove(u64),
     /// A source that reads these patterns, by their checksum, has looked for its files.
     Looked(u32),
+}
+
+/// What is to be saved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Due {
+    /// What has changed since it was last asked for.
+    Changes,
+    /// All that there is.
+    Everything,
 }
 
 /// What was saved by the last run.
@@ -187,12 +196,12 @@ impl Store {
         Ok((Self { slots: Mutex::new(slots), _lock: lock }, loaded))
     }
 
-    /// Saves changes, or, when that is due, everything.
+    /// Saves what `tell` tells: what has changed or, when that is due, everything.
     ///
     /// # Errors
     /// When the directory can't be written; what was saved before then still stands.
-    pub fn save(&self, changes: &[Change], all: impl FnOnce() -> Vec<Change>) -> io::Result<()> {
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner).save(changes, all)
+    pub fn save(&self, tell: impl FnOnce(Due, &mut dyn FnMut(&Change))) -> io::Result<()> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner).save(tell)
     }
 }
 
@@ -235,8 +244,8 @@ mod tests {
     pub(super) fn entry(id: u64) -> Entry {
         Entry {
             id,
-            path: OsString::from_vec(b"/a b\n\xff".to_vec()).into(),
-            seen_at: "/b".into(),
+            path: PathBuf::from(OsString::from_vec(b"/a b\n\xff".to_vec())).into(),
+            seen_at: Path::new("/b").into(),
             identity: Identity { device: 1, inode: 2 },
             generation: 3,
             born: Some(-4),
@@ -246,6 +255,14 @@ mod tests {
             size: 10,
             rescued: false,
             held: vec![Held { position: 3, len: 4, flags: 0 }],
+        }
+    }
+
+    /// Tells these changes when that is due.
+    pub(super) fn telling(is_due: Due, changes: &[Change]) -> impl FnOnce(Due, &mut dyn FnMut(&Change)) {
+        move |due, tell| {
+            assert_eq!(due, is_due);
+            changes.iter().for_each(tell);
         }
     }
 
@@ -266,10 +283,10 @@ mod tests {
         let (store, loaded) = Store::open(dir.path()).unwrap();
         assert!(loaded.entries.is_empty() && loaded.saved_at.is_none());
         assert!(matches!(Store::open(dir.path()), Err(StoreError::Taken { .. })), "one agent per directory");
-        let all = || vec![Change::Put(entry(1)), Change::Put(entry(2)), Change::Looked(7)];
-        store.save(&[], all).unwrap();
+        let all = [Change::Put(entry(1)), Change::Put(entry(2)), Change::Looked(7)];
+        store.save(telling(Due::Everything, &all)).unwrap();
         let later = Entry { resume: 10, ..entry(2) };
-        store.save(&[Change::Remove(1), Change::Put(later.clone())], Vec::new).unwrap();
+        store.save(telling(Due::Changes, &[Change::Remove(1), Change::Put(later.clone())])).unwrap();
         drop(store);
         let (_, loaded) = Store::open(dir.path()).unwrap();
         assert_eq!((loaded.entries, loaded.looked, loaded.damaged), (vec![later], vec![7], 0));
@@ -279,9 +296,10 @@ mod tests {
     fn an_entry_is_small() {
         let held = Held { position: 10 << 30, len: 300, flags: 1 };
         let held = vec![held; 100];
-        let path: PathBuf = "/var/log/pods/production_podsite-7c9d8f7b6c-x2x5v_0a1b2c3d/podsite/0.log".into();
+        let path = Path::new("/var/log/pods/production_podsite-7c9d8f7b6c-x2x5v_0a1b2c3d/podsite/0.log");
+        let path: Arc<Path> = path.into();
         let born = Some(1_795_000_000_000_000_000);
-        let (seen_at, head, size) = (path.clone(), Some(Head { len: 256, crc: u32::MAX }), u64::MAX);
+        let (seen_at, head, size) = (Arc::clone(&path), Some(Head { len: 256, crc: u32::MAX }), u64::MAX);
         let entry = Entry { path, seen_at, born, head, size, resume: u64::MAX, held, ..entry(u64::MAX) };
         let len = postcard::to_stdvec(&Change::Put(entry)).unwrap().len();
         assert!(len <= 256 + 100 * 16, "{len}");

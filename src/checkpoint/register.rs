@@ -15,7 +15,7 @@ use std::{
 
 use tokio::sync::Notify;
 
-use super::{Change, Entry, Identity, Loaded};
+use super::{Change, Due, Entry, Identity, Loaded};
 use crate::ack::{Ledger, StreamId};
 
 /// All files of a process.
@@ -30,7 +30,7 @@ pub struct Register {
 #[derive(Debug, Default)]
 struct Files {
     /// The mark in these entries is not kept up to date: it is the ledger's.
-    known: BTreeMap<StreamId, Entry>,
+    known: BTreeMap<StreamId, Box<Entry>>,
     /// Files of the last run that were not met again yet.
     pending: BTreeMap<u64, Entry>,
     /// Those of them that a source looks for.
@@ -88,7 +88,7 @@ impl Register {
     pub fn add(&self, stream: StreamId, entry: Entry) {
         let mut files = self.files();
         files.pending.remove(&entry.id);
-        files.known.insert(stream, entry);
+        files.known.insert(stream, Box::new(entry));
         files.changed.insert(stream);
         self.changed.notify_one();
     }
@@ -159,27 +159,38 @@ impl Register {
         }
     }
 
-    /// What has changed since the last call.
+    /// Whether there is anything to save.
     #[must_use]
-    pub fn changes(&self, ledger: &mut Ledger) -> Vec<Change> {
-        let mut files = self.files();
-        let mut changed = ledger.take_changed();
-        changed.append(&mut files.changed);
-        let mut changes = std::mem::take(&mut files.others);
-        changes.extend(changed.into_iter().filter_map(|stream| match files.entry(ledger, stream) {
-            Some(entry) => Some(Change::Put(entry)),
-            None => files.known.remove(&stream).map(|entry| Change::Remove(entry.id)),
-        }));
-        changes
+    pub fn has_changed(&self, ledger: &Ledger) -> bool {
+        let files = self.files();
+        ledger.has_changed() || !files.changed.is_empty() || !files.others.is_empty()
     }
 
-    /// Everything there is to save.
-    #[must_use]
-    pub fn all(&self, ledger: &Ledger) -> Vec<Change> {
-        let files = self.files();
-        let known = files.known.keys().filter_map(|stream| files.entry(ledger, *stream));
-        let entries = known.chain(files.pending.values().cloned()).map(Change::Put);
-        entries.chain(files.looked.iter().copied().map(Change::Looked)).collect()
+    /// Tells what has changed since the last call, or everything.
+    pub fn tell(&self, due: Due, ledger: &mut Ledger, tell: &mut dyn FnMut(&Change)) {
+        let files = &mut *self.files();
+        let mut changed = ledger.take_changed();
+        changed.append(&mut files.changed);
+        let mut others = std::mem::take(&mut files.others);
+        let mut news: &mut dyn FnMut(&Change) = &mut |_| {};
+        if due == Due::Changes {
+            news = &mut *tell;
+        }
+        others.drain(..).for_each(|change| news(&change));
+        for stream in changed {
+            match files.entry(ledger, stream) {
+                Some(entry) => news(&Change::Put(entry)),
+                None => {
+                    files.known.remove(&stream).into_iter().for_each(|entry| news(&Change::Remove(entry.id)));
+                }
+            }
+        }
+        if due == Due::Everything {
+            let known = files.known.keys().filter_map(|stream| files.entry(ledger, *stream));
+            let entries = known.chain(files.pending.values().cloned()).map(Change::Put);
+            let looked = files.looked.iter().copied().map(Change::Looked);
+            entries.chain(looked).for_each(|change| tell(&change));
+        }
     }
 }
 
@@ -188,6 +199,6 @@ impl Files {
     fn entry(&self, ledger: &Ledger, stream: StreamId) -> Option<Entry> {
         let mark = ledger.mark(stream)?;
         let known = self.known.get(&stream)?;
-        Some(Entry { resume: mark.resume, tail: mark.tail, held: mark.held, ..known.clone() })
+        Some(Entry { resume: mark.resume, tail: mark.tail, held: mark.held, ..Entry::clone(known) })
     }
 }

@@ -1,8 +1,8 @@
 //! The two checkpoint files: a snapshot each, and after it what has changed since, frame by frame.
 //!
 //! ```text
-//! hivetail checkpoint 2\n
-//! frame: length (u32), CRC-32 (u32), both little-endian, then a batch of changes in postcard's encoding
+//! hivetail checkpoint 3\n
+//! frame: length (u32), CRC-32 (u32), both little-endian, then a batch in postcard's encoding: a number, and changes to the end
 //! frame: …
 //! ```
 //!
@@ -21,24 +21,15 @@ use std::{
 };
 
 use rustix::fs::OFlags;
-use serde::{Deserialize, Serialize};
 
-use super::Change;
+use super::{Change, Due};
 
-const HEADER: &[u8] = b"hivetail checkpoint 2\n";
+const HEADER: &[u8] = b"hivetail checkpoint 3\n";
 const NAMES: [&str; 2] = ["checkpoint.a", "checkpoint.b"];
 /// A frame's length and checksum.
 const PREFIX_BYTES: usize = 8;
 /// What may be appended to a snapshot, however small that is.
 const APPENDED_BYTES_MIN: u64 = 64 * 1024;
-
-/// Changes that belong together.
-#[derive(Debug, Serialize, Deserialize)]
-struct Batch<'c> {
-    /// Of two files, the one that began with the higher number is newer.
-    sequence: u64,
-    changes: std::borrow::Cow<'c, [Change]>,
-}
 
 /// What was found in the two files.
 #[derive(Debug, Default)]
@@ -55,6 +46,7 @@ pub(super) struct Found {
 
 /// One file, as far as it can be believed.
 struct Slot {
+    /// Of two files, the one with the higher number is newer.
     sequence: u64,
     changes: Vec<Change>,
     sound: bool,
@@ -112,38 +104,37 @@ impl Slots {
         (Self { dir: dir.to_owned(), sequence, next, active: None }, found)
     }
 
-    /// Saves the changes, or everything, when that is due.
+    /// Saves what has changed, or everything, when that is due.
     ///
     /// # Errors
     /// When the directory can't be written. What was saved before still stands, and everything is due next time.
-    pub(super) fn save(&mut self, changes: &[Change], all: impl FnOnce() -> Vec<Change>) -> io::Result<()> {
+    pub(super) fn save(&mut self, tell: impl FnOnce(Due, &mut dyn FnMut(&Change))) -> io::Result<()> {
         let appendable = |active: &&mut Active| active.len < 2 * active.snapshot_len.max(APPENDED_BYTES_MIN);
-        if let Some(active) = self.active.as_mut().filter(appendable) {
-            let result = frame(self.sequence, changes).and_then(|frame| {
-                active.file.write_all_at(&frame, active.len)?;
-                active.file.sync_data()?;
-                active.len += frame.len() as u64;
-                Ok(())
-            });
-            if result.is_err() {
-                self.active = None;
-            }
-            return result;
+        let Some(active) = self.active.as_mut().filter(appendable) else {
+            return self.snapshot(&frame(self.sequence + 1, |to| tell(Due::Everything, to))?);
+        };
+        let result = frame(self.sequence, |to| tell(Due::Changes, to)).and_then(|frame| {
+            active.file.write_all_at(&frame, active.len)?;
+            active.file.sync_data()?;
+            active.len += frame.len() as u64;
+            Ok(())
+        });
+        if result.is_err() {
+            self.active = None;
         }
-        self.snapshot(&all())
+        result
     }
 
-    fn snapshot(&mut self, all: &[Change]) -> io::Result<()> {
+    fn snapshot(&mut self, frame: &[u8]) -> io::Result<()> {
         let path = self.dir.join(NAMES[self.next]);
-        let mut bytes = HEADER.to_vec();
-        bytes.extend(frame(self.sequence + 1, all)?);
         let mut options = OpenOptions::new();
         options.create(true).write(true).truncate(true).mode(0o600);
         let mut file = options.custom_flags(OFlags::NOFOLLOW.bits().cast_signed()).open(&path)?;
-        file.write_all(&bytes)?;
+        file.write_all(HEADER)?;
+        file.write_all(frame)?;
         file.sync_all()?;
         File::open(&self.dir)?.sync_all()?;
-        let len = bytes.len() as u64;
+        let len = (HEADER.len() + frame.len()) as u64;
         self.active = Some(Active { file, len, snapshot_len: len });
         self.sequence += 1;
         self.next = 1 - self.next;
@@ -151,9 +142,14 @@ impl Slots {
     }
 }
 
-fn frame(sequence: u64, changes: &[Change]) -> io::Result<Vec<u8>> {
-    let batch = Batch { sequence, changes: changes.into() };
-    let mut frame = postcard::to_extend(&batch, vec![0; PREFIX_BYTES]).map_err(io::Error::other)?;
+/// The frame of what is told, encoded while it is: twenty thousand files are a few megabytes at once otherwise.
+fn frame(sequence: u64, tell: impl FnOnce(&mut dyn FnMut(&Change))) -> io::Result<Vec<u8>> {
+    let mut frame = postcard::to_extend(&sequence, vec![0; PREFIX_BYTES]);
+    tell(&mut |change| {
+        let before = std::mem::replace(&mut frame, Ok(Vec::new()));
+        frame = before.and_then(|before| postcard::to_extend(change, before));
+    });
+    let mut frame = frame.map_err(io::Error::other)?;
     let len = u32::try_from(frame.len() - PREFIX_BYTES).map_err(io::Error::other)?;
     let crc = crc32fast::hash(&frame[PREFIX_BYTES..]);
     frame[..4].copy_from_slice(&len.to_le_bytes());
@@ -187,14 +183,20 @@ fn batch(bytes: &[u8]) -> Option<(u64, Vec<Change>, &[u8])> {
     if crc32fast::hash(payload) != crc {
         return None;
     }
-    let batch: Batch<'_> = postcard::from_bytes(payload).ok()?;
-    Some((batch.sequence, batch.changes.into_owned(), rest))
+    let (sequence, mut left) = postcard::take_from_bytes(payload).ok()?;
+    let mut changes = Vec::new();
+    while !left.is_empty() {
+        let (change, after) = postcard::take_from_bytes(left).ok()?;
+        changes.push(change);
+        left = after;
+    }
+    Some((sequence, changes, rest))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checkpoint::tests::entry;
+    use crate::checkpoint::tests::{entry, telling};
 
     fn put(id: u64) -> Change {
         Change::Put(entry(id))
@@ -205,14 +207,18 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (mut slots, found) = Slots::open(dir.path());
         assert!(!found.any);
-        slots.save(&[], || vec![put(1)]).unwrap();
-        slots.save(&[put(2), Change::Remove(1)], Vec::new).unwrap();
+        slots.save(telling(Due::Everything, &[put(1)])).unwrap();
+        slots.save(telling(Due::Changes, &[put(2), Change::Remove(1)])).unwrap();
         let found = Slots::open(dir.path()).1;
         assert_eq!(found.changes, [put(1), put(2), Change::Remove(1)]);
         assert!(found.any && found.damaged.is_empty() && found.saved_at.is_some());
         let many: Vec<Change> = (0..100).map(put).collect();
         for _ in 0..60 {
-            slots.save(&many, || vec![put(7)]).unwrap();
+            slots
+                .save(
+                    |due, tell| if due == Due::Changes { many.iter().for_each(tell) } else { tell(&put(7)) },
+                )
+                .unwrap();
         }
         assert!(dir.path().join(NAMES[1]).exists(), "a snapshot in the other file");
         assert!(Slots::open(dir.path()).1.changes.len() < 5_000);
@@ -223,11 +229,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (mut slots, _) = Slots::open(dir.path());
         let [a, b] = NAMES.map(|name| dir.path().join(name));
-        slots.save(&[], || vec![put(1)]).unwrap();
+        slots.save(telling(Due::Everything, &[put(1)])).unwrap();
         slots.active = None;
-        slots.save(&[], || vec![put(2)]).unwrap();
-        slots.save(&[put(3)], Vec::new).unwrap();
-        slots.save(&[put(4)], Vec::new).unwrap();
+        slots.save(telling(Due::Everything, &[put(2)])).unwrap();
+        slots.save(telling(Due::Changes, &[put(3)])).unwrap();
+        slots.save(telling(Due::Changes, &[put(4)])).unwrap();
         let sound = fs::read(&b).unwrap();
         let truths = [vec![put(1)], vec![put(2)], vec![put(2), put(3)], vec![put(2), put(3), put(4)]];
         for at in 0..sound.len() {
@@ -240,9 +246,9 @@ mod tests {
             let (mut slots, found) = Slots::open(dir.path());
             assert!(truths[..3].contains(&found.changes), "flipped at {at}");
             assert_ne!(found.changes, truths[3]);
-            slots.save(&[], || vec![put(9)]).unwrap();
+            slots.save(telling(Due::Everything, &[put(9)])).unwrap();
             assert_eq!(Slots::open(dir.path()).1.changes, [put(9)], "after damage at {at} it goes on");
-            fs::write(&a, [HEADER.to_vec(), frame(1, &[put(1)]).unwrap()].concat()).unwrap();
+            fs::write(&a, [HEADER.to_vec(), frame(1, |tell| tell(&put(1))).unwrap()].concat()).unwrap();
         }
         fs::write(&a, "").unwrap();
         fs::write(&b, vec![0; 4096]).unwrap();

@@ -58,11 +58,10 @@ async fn save(
     register: &Arc<Register>,
     always: bool,
 ) -> std::io::Result<()> {
-    let changes = ledger.quietly(|ledger| register.changes(ledger));
-    if changes.is_empty() && !always {
+    if !always && !ledger.read(|ledger| register.has_changed(ledger)) {
         return Ok(());
     }
     let (store, ledger, register) = (Arc::clone(store), Arc::clone(ledger), Arc::clone(register));
-    let saving = move || store.save(&changes, || ledger.read(|ledger| register.all(ledger)));
+    let saving = move || store.save(|due, tell| ledger.quietly(|ledger| register.tell(due, ledger, tell)));
     tokio::task::spawn_blocking(saving).await.map_err(std::io::Error::other)?
 }

@@ -22,6 +22,7 @@ mod read;
 mod rescue;
 mod resume;
 mod table;
+mod trail;
 mod walk;
 pub mod watch;
 

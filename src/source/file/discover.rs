@@ -7,9 +7,11 @@ use std::{
     collections::HashSet,
     fs::{self, File, Metadata, OpenOptions},
     io::{self, ErrorKind},
-    os::unix::fs::OpenOptionsExt,
+    os::{fd::OwnedFd, unix::fs::OpenOptionsExt},
     path::{Path, PathBuf},
 };
+
+use rustix::fs::{AtFlags, Mode, OFlags};
 
 use super::walk::{MATCHING, Met, Walk};
 pub use crate::checkpoint::Identity;
@@ -169,7 +171,7 @@ pub(super) fn open_regular(path: &Path) -> io::Result<Option<Opened>> {
     if !fs::metadata(path)?.is_file() {
         return Ok(None);
     }
-    let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
     // Only now is it certain what it is.
     let metadata = file.metadata()?;
@@ -193,6 +195,26 @@ pub(super) fn where_is(file: &File) -> Option<PathBuf> {
 fn leads_to(path: &Path, file: &File) -> bool {
     let identity = |metadata: io::Result<Metadata>| metadata.ok().map(|metadata| Identity::of(&metadata));
     identity(fs::metadata(path)).is_some_and(|there| identity(file.metadata()) == Some(there))
+}
+
+/// Asks which files names lead to and how long they are: of thousands in one folder, without finding that each time.
+#[derive(Debug, Default)]
+pub(super) struct Sizes {
+    folder: Option<(PathBuf, OwnedFd)>,
+}
+
+impl Sizes {
+    /// Which file a path leads to, and its length; `None` if to nothing that can be asked.
+    pub(super) fn of(&mut self, path: &Path) -> Option<(Identity, u64)> {
+        let (parent, name) = (path.parent()?, path.file_name()?);
+        if self.folder.as_ref().is_none_or(|(folder, _)| folder != parent) {
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            self.folder = Some((parent.to_owned(), rustix::fs::open(parent, flags, Mode::empty()).ok()?));
+        }
+        let (_, folder) = self.folder.as_ref()?;
+        let stat = rustix::fs::statat(folder, name, AtFlags::empty()).ok()?;
+        Some((Identity { device: stat.st_dev as u64, inode: stat.st_ino }, u64::try_from(stat.st_size).ok()?))
+    }
 }
 
 /// A pattern that ends with `**` means everything below.
@@ -268,7 +290,7 @@ mod tests {
             rustix::fs::CWD,
             root.join("fifo.log"),
             rustix::fs::FileType::Fifo,
-            rustix::fs::Mode::RUSR,
+            Mode::RUSR,
             0,
         )
         .unwrap();

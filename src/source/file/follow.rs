@@ -13,6 +13,7 @@ use super::{
     discover::Identity,
     nuls::{self, Nuls},
     print::{Print, before, read_full},
+    trail::{Past, Trail},
 };
 use crate::{
     ack::{End, Held, StreamId},
@@ -76,13 +77,17 @@ pub(super) struct Followed {
     pub(super) queued: bool,
     /// Lines before its position that joins held when the agent stopped, to be passed first.
     pub(super) held: VecDeque<Held>,
-    /// What its events have in common; the constants only while it is open.
+    /// What its events have in common; the constants only from its first chunk on, while it is open.
     pub(super) facts: StreamFacts,
     /// How much of it is in its copy in the state directory, if there is one.
     pub(super) saved_len: Option<u64>,
     /// Up to where nothing but NULs was found after its position.
     pub(super) nuls_to: u64,
     pub(super) handle: Option<File>,
+    /// How it was read, while it is open.
+    pub(super) trail: Trail,
+    /// What it was before it was truncated last.
+    pub(super) past: Option<Box<Past>>,
 }
 
 /// What came of reading on.
@@ -106,8 +111,8 @@ impl Followed {
     pub(super) fn entry(&self) -> Entry {
         Entry {
             id: self.id,
-            path: self.path.to_path_buf(),
-            seen_at: self.seen_at.to_path_buf(),
+            path: Arc::clone(&self.path),
+            seen_at: Arc::clone(&self.seen_at),
             identity: self.identity,
             generation: self.generation,
             born: self.print.born,
@@ -241,6 +246,7 @@ impl Followed {
         }
         self.position = buffer.position();
         self.print.tail = buffer.before().map(crc32fast::hash);
+        self.trail.pass(self.end());
         let (position, mut print) = (self.position, self.print);
         print.learn_head(self.file()?, position)?;
         self.print = print;

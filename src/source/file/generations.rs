@@ -7,19 +7,22 @@
 
 use std::{
     fs::{self, File},
+    io,
     path::{Path, PathBuf},
     sync::{Arc, atomic::Ordering},
     time::SystemTime,
 };
 
 use super::{
-    FileSource, constants,
+    FileSource,
     discover::{Identity, Opened, open_regular},
     follow::{FileNo, Followed, Vetted},
     names,
     print::{Print, tail_at},
+    read::is_younger,
     rescue::{self, Needed},
     resume::near,
+    trail::Past,
 };
 use crate::{
     ack::{End, Held, StreamId},
@@ -67,7 +70,7 @@ impl FileSource {
         match taker {
             Some(taker) => self.take_over(taker, no),
             // Whatever was copied meanwhile was not read.
-            None if position == 0 && self.follow_unseen(&[path.to_path_buf()], since, Some(no)) > 0 => {
+            None if position == 0 && self.follow_unseen(&[Arc::clone(&path)], since, Some(no)) > 0 => {
                 self.feed.ledger.with(|ledger| ledger.close_stream(stream));
             }
             None => {
@@ -112,12 +115,12 @@ impl FileSource {
             return Vec::new();
         };
         let related = |copy: &Path| are_kin(copy, &path) || are_kin(copy, &seen_at);
-        let copy = |(no, file): (&FileNo, &Followed)| match file.vetted {
+        let copy = |no: &FileNo, file: &Followed| match file.vetted {
             Vetted::CopyOf(of) if of == original => Some(*no),
             Vetted::NotYet if *no != original && file.position == 0 && related(&file.seen_at) => Some(*no),
             _ => None,
         };
-        self.table.files.iter().filter_map(copy).collect()
+        self.table.files.iter().filter_map(|(no, file)| copy(no, file)).collect()
     }
 
     /// A file that is not followed, but holds all that was read, and more than the copy that is known.
@@ -235,9 +238,7 @@ impl FileSource {
         // It was made at another time than what it is a copy of.
         new.print = Print { born: None, ..print };
         (new.held, new.vetted, new.skipped) = (held, Vetted::Own, Skipped::default());
-        if new.handle.is_some() {
-            new.facts.constants = constants(&self.settings, &self.feed, &new.path, id);
-        }
+        new.facts.constants = Arc::clone(&self.no_constants);
         let entry = new.entry();
         self.feed.ledger.with(|ledger| ledger.close_stream(own));
         self.register.add(stream, entry);
@@ -253,6 +254,7 @@ impl FileSource {
         let (read_to, print, stream) = (file.position, file.print, file.stream);
         for no in self.copies_of(original) {
             let _ = self.open(no);
+            let was_read = self.was_read_as(no, original).unwrap_or(false);
             let Some(copy) = self.table.files.get_mut(&no).filter(|_| Some(no) != taker) else { continue };
             let Some(file) = &copy.handle else { continue };
             let len = file.metadata().map_or(copy.len, |metadata| metadata.len());
@@ -260,13 +262,36 @@ impl FileSource {
             // Of one that was written to since it was looked at, it is not known whether it still is a copy.
             let is_copy = copy.vetted == Vetted::CopyOf(original) && copy.len == len;
             copy.len = len;
-            if fits || is_copy {
+            if fits || is_copy || was_read {
                 // What was not read of the original is in the copy that goes on with it.
                 self.begin_copy(no, if taker.is_some() { u64::MAX } else { read_to }, stream);
             } else if matches!(copy.vetted, Vetted::CopyOf(_)) {
                 self.read_anyway(no);
             }
         }
+    }
+
+    /// Whether one file is a copy of another that had been read beyond the copy's end.
+    fn was_read_as(&self, copy: FileNo, original: FileNo) -> io::Result<bool> {
+        let (Some(copy), Some(original)) = (self.table.files.get(&copy), self.table.files.get(&original))
+        else {
+            return Ok(false);
+        };
+        Ok(is_younger(copy, original.print) && original.trail.leads_through(copy.file()?, original.print)?)
+    }
+
+    /// The stream as which a new file was read, being a copy of what another was before it was truncated.
+    pub(super) fn read_before_as(&self, copy: FileNo, originals: &[FileNo]) -> io::Result<Option<StreamId>> {
+        let Some(copy) = self.table.files.get(&copy) else { return Ok(None) };
+        for original in originals {
+            let past = self.table.files.get(original).and_then(|original| original.past.as_ref());
+            if let Some(past) = past.filter(|past| is_younger(copy, past.print))
+                && past.trail.leads_through(copy.file()?, past.print)?
+            {
+                return Ok(Some(past.stream));
+            }
+        }
+        Ok(None)
     }
 
     /// What was taken for a copy is none.
@@ -318,6 +343,8 @@ impl FileSource {
         let Some(followed) = self.table.files.get_mut(&no) else { return };
         followed.generation += 1;
         let metadata = followed.handle.as_ref().and_then(|file| file.metadata().ok());
+        let (print, trail) = (followed.print, std::mem::take(&mut followed.trail));
+        followed.past = Some(Box::new(Past { print, trail, stream: followed.stream }));
         followed.print = Print { born: metadata.as_ref().and_then(super::print::born), ..Print::default() };
         followed.id = file_id(followed.identity, followed.generation, followed.print.born);
         followed.len = metadata.map_or(0, |metadata| metadata.len());
@@ -326,7 +353,7 @@ impl FileSource {
         followed.held.clear();
         (followed.position, followed.skipped, followed.at_end) = (0, Skipped::default(), false);
         (followed.nuls_to, followed.vetted) = (0, Vetted::NotYet);
-        followed.facts.constants = constants(&self.settings, &self.feed, &followed.path, followed.id);
+        followed.facts.constants = Arc::clone(&self.no_constants);
         followed.stream = self.feed.ledger.with(|ledger| ledger.open_stream(End::default()));
         followed.facts.stream = followed.stream;
         self.register.add(followed.stream, followed.entry());

@@ -17,9 +17,10 @@ use rustix::{
 };
 
 use super::{
-    FileSource, constants,
+    FileSource,
     discover::{Identity, Opened, open_regular},
     follow::FileNo,
+    trail::Trail,
 };
 
 /// How many files are kept open though there is nothing to read in them.
@@ -100,7 +101,6 @@ impl FileSource {
     fn opened(&mut self, no: FileNo, opened: Opened) {
         let Some(followed) = self.table.files.get_mut(&no) else { return };
         followed.handle = Some(opened.file);
-        followed.facts.constants = constants(&self.settings, &self.feed, &followed.path, followed.id);
         self.count_open(no);
     }
 
@@ -168,6 +168,7 @@ impl FileSource {
         if followed.handle.take().is_some() {
             self.handles.open -= 1;
             followed.facts.constants = Arc::clone(&self.no_constants);
+            (followed.trail, followed.past) = (Trail::default(), None);
         }
         if self.loaded == Some(no) {
             self.loaded = None;

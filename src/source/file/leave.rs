@@ -206,7 +206,7 @@ impl FileSource {
                 followed.saved_len = Some(followed.len);
                 let identity = copy.metadata().ok().map(|metadata| Identity::of(&metadata));
                 self.register.update(followed.stream, |entry| {
-                    (entry.rescued, entry.seen_at) = (true, to);
+                    (entry.rescued, entry.seen_at) = (true, to.into());
                     entry.identity = identity.unwrap_or(entry.identity);
                 });
                 true

@@ -15,13 +15,14 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
-    FileSource, Watch, constants,
-    discover::{Identity, Opened, open_regular, where_is},
+    FileSource, Watch,
+    discover::{Identity, Opened, Sizes, open_regular, where_is},
     follow::{FileNo, Followed, Vetted},
     names,
     print::{Print, born, tail_at},
     resume::Place,
     table::Named,
+    trail::Trail,
     walk::Met,
     watch::Came,
 };
@@ -57,7 +58,7 @@ impl FileSource {
         let (look, mut unknown) = (self.look, Vec::new());
         let Self { discovery, table, .. } = self;
         let complete = discovery.look(&mut |met| match met {
-            Met::Name(path, entry) => match table.names.get_mut(*path) {
+            Met::Name(path, entry) => match table.named_mut(path) {
                 Some(named) if named.entry == *entry && !named.is_link => named.look = look,
                 _ => unknown.push(path.to_path_buf()),
             },
@@ -72,12 +73,12 @@ impl FileSource {
         for path in unknown {
             self.appeared_at(&path, &Came::Somehow, watch, at_start);
         }
-        let is_stale = |(path, named): (&PathBuf, &Named)| {
+        let is_stale = |(path, named): (&Arc<Path>, &Named)| {
             // What could not be looked at may still be there.
             let stale = if named.matching && complete { named.look != look } else { !path.exists() };
-            stale.then(|| path.clone())
+            stale.then(|| Arc::clone(path))
         };
-        let stale: Vec<PathBuf> = self.table.names.iter().filter_map(is_stale).collect();
+        let stale: Vec<Arc<Path>> = self.table.names().filter_map(is_stale).collect();
         for path in stale {
             self.vanished(&path);
         }
@@ -202,20 +203,20 @@ impl FileSource {
 
     /// The first file of a lineage that has a name which is read.
     pub(super) fn current_of(&self, lineage: u32) -> Option<FileNo> {
-        let current = |no: &&FileNo| self.table.files.get(no).is_some_and(Followed::is_current);
+        let current = |no: &&FileNo| self.table.files.get(no).is_some_and(|followed| followed.is_current());
         self.table.lineages.get(&lineage)?.files.iter().find(current).copied()
     }
 
     /// Links may lead elsewhere now.
     pub(super) fn look_at_links(&mut self, watch: &mut Watch) {
-        let links = self.table.names.iter().filter(|(_, named)| named.is_link && named.matching);
-        let changed = |(path, named): (&PathBuf, &Named)| {
+        let links = self.table.names().filter(|(_, named)| named.is_link && named.matching);
+        let changed = |(path, named): (&Arc<Path>, &Named)| {
             let there = fs::metadata(path).ok().map(|metadata| Identity::of(&metadata));
             let is_same =
                 there.is_some() && there == self.table.files.get(&named.no).map(|file| file.identity);
-            (!is_same).then(|| path.clone())
+            (!is_same).then(|| Arc::clone(path))
         };
-        let changed: Vec<PathBuf> = links.filter_map(changed).collect();
+        let changed: Vec<Arc<Path>> = links.filter_map(changed).collect();
         changed.iter().for_each(|path| self.appeared(path, &Came::Somehow, watch));
     }
 
@@ -282,7 +283,7 @@ impl FileSource {
             stream,
             lineage,
             tells_offset: true,
-            constants: constants(&self.settings, &self.feed, &path, id),
+            constants: Arc::clone(&self.no_constants),
             ..StreamFacts::new(Constants::default())
         };
         let followed = Followed {
@@ -309,6 +310,8 @@ impl FileSource {
             saved_len: None,
             nuls_to: 0,
             handle: Some(opened.file),
+            trail: Trail::default(),
+            past: None,
         };
         self.register.add(stream, followed.entry());
         let no = self.table.number();
@@ -328,7 +331,7 @@ impl FileSource {
         }
         let Some(followed) = self.table.files.get(&no) else { return };
         let seen_at = Arc::clone(&followed.seen_at);
-        self.register.update(followed.stream, |entry| seen_at.as_ref().clone_into(&mut entry.seen_at));
+        self.register.update(followed.stream, |entry| entry.seen_at = seen_at);
         if followed.is_current() {
             self.leaving.remove(&no);
         }
@@ -384,18 +387,19 @@ impl FileSource {
     /// Looks whether files have grown, shrunk or gone without news of it.
     pub(super) fn look_at_sizes(&mut self) {
         let (mut differ, mut gone) = (Vec::new(), Vec::new());
+        let mut sizes = Sizes::default();
         for (no, followed) in &self.table.files {
-            let metadata = match &followed.handle {
-                Some(file) => file.metadata(),
-                None => fs::metadata(&followed.seen_at),
+            let found = match &followed.handle {
+                Some(file) => file.metadata().ok().map(|metadata| (Identity::of(&metadata), metadata.len())),
+                None => sizes.of(&followed.seen_at),
             };
-            match metadata {
-                Ok(metadata) if Identity::of(&metadata) != followed.identity => gone.push(*no),
-                Ok(metadata) if metadata.len() != followed.len || !followed.at_end || followed.has_nuls() => {
-                    differ.push(*no);
+            match found {
+                Some((identity, len)) if identity == followed.identity => {
+                    if len != followed.len || !followed.at_end || followed.has_nuls() {
+                        differ.push(*no);
+                    }
                 }
-                Ok(_) => {}
-                Err(_) => gone.push(*no),
+                _ => gone.push(*no),
             }
         }
         differ.into_iter().for_each(|no| self.look_at_size(no));
@@ -440,7 +444,7 @@ impl FileSource {
             Vetted::CopyOf(_) => true,
             Vetted::Own | Vetted::Refused => false,
         };
-        if self.table.files.get(&no).is_some_and(unsure) {
+        if self.table.files.get(&no).is_some_and(|followed| unsure(followed)) {
             let _ = self.vet(no);
         }
     }

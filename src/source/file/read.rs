@@ -11,11 +11,11 @@ use std::{
 use tokio::time::{Duration, Instant};
 
 use super::{
-    FileSource,
+    FileSource, constants,
     follow::{FileNo, Filled, Followed, Vetted},
     names,
     nuls::Nuls,
-    print::{begin_alike, read_full},
+    print::{Print, begin_alike, read_full},
 };
 use crate::{ack::Passed, budget::Reservation};
 
@@ -68,6 +68,7 @@ impl FileSource {
         if !self.vet(no)? {
             return Ok(false);
         }
+        self.tell_constants(no);
         if self.table.files.get(&no).is_some_and(|followed| !followed.held.is_empty()) {
             return self.recover(no, reservation).await;
         }
@@ -75,6 +76,14 @@ impl FileSource {
             return Ok(true);
         }
         self.pass(no, reservation).await
+    }
+
+    /// Most files have nothing to read most of the time: what their events have in common is not kept for them.
+    fn tell_constants(&mut self, no: FileNo) {
+        let Some(followed) = self.table.files.get_mut(&no) else { return };
+        if Arc::ptr_eq(&followed.facts.constants, &self.no_constants) {
+            followed.facts.constants = constants(&self.settings, &self.feed, &followed.path, followed.id);
+        }
     }
 
     /// Has the buffer hold a line of the file, or all that it goes on with; `false` if that has to be begun again.
@@ -170,7 +179,8 @@ impl FileSource {
             self.discovery.say_once(&path, what, why);
             return Ok(false);
         }
-        if let Some(original) = self.original_of(no)? {
+        let originals = self.possible_originals(no);
+        if let Some(original) = self.original_among(no, &originals)? {
             let Some(followed) = self.table.files.get_mut(&no) else { return Ok(false) };
             // What became of the original may just have told more.
             if matches!(followed.vetted, Vetted::NotYet | Vetted::CopyOf(_)) {
@@ -183,6 +193,11 @@ impl FileSource {
             }
             return Ok(followed.vetted == Vetted::Own);
         }
+        if self.table.files.get(&no).is_some_and(|followed| followed.vetted == Vetted::NotYet)
+            && let Some(stream) = self.read_before_as(no, &originals)?
+        {
+            self.begin_copy(no, u64::MAX, stream);
+        }
         if let Some(followed) =
             self.table.files.get_mut(&no).filter(|followed| followed.vetted != Vetted::Own)
         {
@@ -193,22 +208,21 @@ impl FileSource {
     }
 
     /// The file that this one is a copy of, as far as it goes.
-    fn original_of(&mut self, no: FileNo) -> io::Result<Option<FileNo>> {
-        let Some(followed) = self.table.files.get(&no) else { return Ok(None) };
-        let candidates = match followed.vetted {
-            Vetted::CopyOf(original) => vec![original],
-            _ => self.possible_originals(no, followed),
-        };
+    fn original_among(&mut self, no: FileNo, candidates: &[FileNo]) -> io::Result<Option<FileNo>> {
         for original in candidates {
-            if self.is_copy(no, original)? {
-                return Ok(Some(original));
+            if self.is_copy(no, *original)? {
+                return Ok(Some(*original));
             }
         }
         Ok(None)
     }
 
     /// The files that have, or had, a name that this one's may have been made from.
-    fn possible_originals(&self, no: FileNo, followed: &Followed) -> Vec<FileNo> {
+    fn possible_originals(&self, no: FileNo) -> Vec<FileNo> {
+        let Some(followed) = self.table.files.get(&no) else { return Vec::new() };
+        if let Vetted::CopyOf(original) = followed.vetted {
+            return vec![original];
+        }
         let mut originals = Vec::new();
         for path in names::origin_paths(&followed.seen_at) {
             originals.extend(self.table.of_name(&path));
@@ -236,13 +250,18 @@ impl FileSource {
         if matches!(original.vetted, Vetted::CopyOf(_) | Vetted::Refused) {
             return Ok(false);
         }
-        let is_younger = match (copy.print.born, original.print.born) {
-            (Some(copy), Some(original)) => copy >= original,
-            _ => true,
-        };
+        let is_younger = is_younger(copy, original.print);
         let (copy, original) = (copy.file()?, original.file()?);
         let fits = copy.metadata()?.len() <= original.metadata()?.len();
         Ok(is_younger && fits && begin_alike(copy, original)? == Some(true))
+    }
+}
+
+/// Whether a file was made later than another, as far as is known.
+pub(super) fn is_younger(copy: &Followed, original: Print) -> bool {
+    match (copy.print.born, original.born) {
+        (Some(copy), Some(original)) => copy >= original,
+        _ => true,
     }
 }
 

@@ -75,9 +75,9 @@ impl FileSource {
             }
         }
         // What has the name is the youngest, whenever the others were written to last.
-        found.sort_by_key(|(entry, place)| (place.seen_at == entry.path, place.modified));
-        let paths = found.iter().map(|(entry, _)| entry).chain(&lost).map(|entry| entry.path.clone());
-        let bases: Vec<PathBuf> = paths.collect();
+        found.sort_by_key(|(entry, place)| (*place.seen_at == *entry.path, place.modified));
+        let paths = found.iter().map(|(entry, _)| entry).chain(&lost).map(|entry| Arc::clone(&entry.path));
+        let bases: Vec<Arc<Path>> = paths.collect();
         for (entry, place) in found {
             self.follow_again(entry, &place, watch);
         }
@@ -91,10 +91,11 @@ impl FileSource {
     fn find_itself(&mut self, entry: &Entry) -> io::Result<Option<Place>> {
         let print = Print::of(entry);
         let mut found =
-            self.open_as(&entry.seen_at, entry.identity)?.map(|opened| (opened, entry.seen_at.clone()));
+            self.open_as(&entry.seen_at, entry.identity)?.map(|opened| (opened, entry.seen_at.to_path_buf()));
         // Nobody renames a copy, but when it is removed its inode may become another file's.
         if found.is_none() && !entry.rescued {
-            found = self.open_as(&entry.path, entry.identity)?.map(|opened| (opened, entry.path.clone()));
+            found =
+                self.open_as(&entry.path, entry.identity)?.map(|opened| (opened, entry.path.to_path_buf()));
         }
         if found.is_none() && !entry.rescued {
             let folders = near(&[&entry.seen_at, &entry.path], true);
@@ -144,7 +145,7 @@ impl FileSource {
         if let Some(folder) = seen_at.parent().filter(|_| !rescued) {
             watch.add(folder);
         }
-        let path: Arc<Path> = entry.path.into();
+        let path = entry.path;
         let lineage = self.lineage(&path);
         // A copy was made at another time than what it is a copy of.
         let born = entry.born.filter(|_| opened.identity == entry.identity && !rescued);
@@ -178,11 +179,11 @@ impl FileSource {
     /// emptied then: they come before that. Answers how many.
     pub(super) fn follow_unseen(
         &mut self,
-        bases: &[PathBuf],
+        bases: &[Arc<Path>],
         since: SystemTime,
         before: Option<FileNo>,
     ) -> usize {
-        let bases: BTreeSet<&PathBuf> = bases.iter().collect();
+        let bases: BTreeSet<&Path> = bases.iter().map(|base| &**base).collect();
         let folders: BTreeSet<&Path> = bases.iter().filter_map(|base| base.parent()).collect();
         let mut unseen: Vec<(Option<SystemTime>, PathBuf, PathBuf)> = Vec::new();
         for folder in folders {
@@ -192,7 +193,7 @@ impl FileSource {
                 let origins =
                     names::origins(name).into_iter().filter(|origin| names::is_rotation_of(name, origin));
                 let mut bases_of = origins.map(|origin| folder.join(OsString::from_vec(origin)));
-                let Some(base) = bases_of.find(|base| bases.contains(base)) else { continue };
+                let Some(base) = bases_of.find(|base| bases.contains(&**base)) else { continue };
                 let modified = entry.metadata().and_then(|metadata| metadata.modified()).ok();
                 if modified.is_some_and(|modified| modified >= since) {
                     unseen.push((modified, entry.path(), base));

@@ -6,8 +6,11 @@
 //! name leads to one file.
 
 use std::{
+    borrow::Borrow,
     collections::{BTreeMap, HashMap, VecDeque},
-    path::{Path, PathBuf},
+    ffi::OsStr,
+    hash::{Hash, Hasher},
+    path::Path,
     sync::Arc,
 };
 
@@ -31,6 +34,30 @@ pub(super) struct Named {
     pub(super) look: u32,
 }
 
+/// A path as a key: told apart by its bytes, not part by part, which takes several times as long.
+#[derive(Debug)]
+struct Name(Arc<Path>);
+
+impl Borrow<OsStr> for Name {
+    fn borrow(&self) -> &OsStr {
+        self.0.as_os_str()
+    }
+}
+
+impl PartialEq for Name {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_os_str() == other.0.as_os_str()
+    }
+}
+
+impl Eq for Name {}
+
+impl Hash for Name {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.as_os_str().hash(state);
+    }
+}
+
 /// Files that go on with one another.
 #[derive(Debug, Default)]
 pub(super) struct Lineage {
@@ -42,9 +69,10 @@ pub(super) struct Lineage {
 /// The files that are followed.
 #[derive(Debug, Default)]
 pub(super) struct Table {
-    pub(super) files: BTreeMap<FileNo, Followed>,
+    /// Boxed: the tree keeps its leaves half empty, and twenty thousand files are megabytes.
+    pub(super) files: BTreeMap<FileNo, Box<Followed>>,
     by_identity: HashMap<Identity, FileNo>,
-    pub(super) names: HashMap<PathBuf, Named>,
+    names: HashMap<Name, Named>,
     pub(super) lineages: HashMap<u32, Lineage>,
     ready: VecDeque<FileNo>,
     next_no: u32,
@@ -69,7 +97,7 @@ impl Table {
         let at = files.iter().position(|other| Some(*other) == before).unwrap_or(files.len());
         files.insert(at, no);
         self.by_identity.insert(followed.identity, no);
-        self.files.insert(no, followed);
+        self.files.insert(no, Box::new(followed));
         self.make_ready(no);
     }
 
@@ -96,15 +124,17 @@ impl Table {
     }
 
     /// Forgets a file and all its names.
-    pub(super) fn remove(&mut self, no: FileNo) -> Option<Followed> {
+    pub(super) fn remove(&mut self, no: FileNo) -> Option<Box<Followed>> {
         self.leave_lineage(no);
         let followed = self.files.remove(&no)?;
         if self.by_identity.get(&followed.identity) == Some(&no) {
             self.by_identity.remove(&followed.identity);
         }
         let mut names = followed.names;
-        if let Some(named) = self.names.get(&*followed.seen_at).copied().filter(|named| named.no == no) {
-            self.names.remove(&*followed.seen_at);
+        if let Some(named) =
+            self.names.get(followed.seen_at.as_os_str()).copied().filter(|named| named.no == no)
+        {
+            self.names.remove(followed.seen_at.as_os_str());
             names -= u32::from(named.matching);
         }
         // Only a file with several links has more names.
@@ -121,27 +151,35 @@ impl Table {
         self.by_identity.get(&identity).copied()
     }
 
+    /// All names that are known.
+    pub(super) fn names(&self) -> impl Iterator<Item = (&Arc<Path>, &Named)> {
+        self.names.iter().map(|(name, named)| (&name.0, named))
+    }
+
+    /// Where a name is known to lead.
+    pub(super) fn named_mut(&mut self, path: &Path) -> Option<&mut Named> {
+        self.names.get_mut(path.as_os_str())
+    }
+
     pub(super) fn of_name(&self, path: &Path) -> Option<FileNo> {
-        self.names.get(path).map(|named| named.no)
+        self.names.get(path.as_os_str()).map(|named| named.no)
     }
 
     /// A name leads to a file now; answers which file had it before.
     pub(super) fn name(&mut self, path: &Path, named: Named) -> Option<FileNo> {
         let before = self.unname(path).filter(|before| *before != named.no);
-        if let Some(followed) = self.files.get_mut(&named.no) {
-            followed.names += u32::from(named.matching);
-            if *followed.seen_at != *path {
-                followed.seen_at =
-                    if *followed.path == *path { Arc::clone(&followed.path) } else { path.into() };
-            }
+        let Some(followed) = self.files.get_mut(&named.no) else { return before };
+        followed.names += u32::from(named.matching);
+        if *followed.seen_at != *path {
+            followed.seen_at = if *followed.path == *path { Arc::clone(&followed.path) } else { path.into() };
         }
-        self.names.insert(path.to_owned(), named);
+        self.names.insert(Name(Arc::clone(&followed.seen_at)), named);
         before
     }
 
     /// A name leads nowhere now; answers where it led.
     pub(super) fn unname(&mut self, path: &Path) -> Option<FileNo> {
-        let named = self.names.remove(path)?;
+        let named = self.names.remove(path.as_os_str())?;
         if let Some(followed) = self.files.get_mut(&named.no) {
             followed.names -= u32::from(named.matching);
         }
@@ -151,7 +189,8 @@ impl Table {
     /// Whether any name is known to lead to a file.
     pub(super) fn has_name(&self, no: FileNo) -> bool {
         self.files.get(&no).is_some_and(|followed| {
-            followed.names > 0 || self.names.get(&*followed.seen_at).is_some_and(|named| named.no == no)
+            followed.names > 0
+                || self.names.get(followed.seen_at.as_os_str()).is_some_and(|named| named.no == no)
         })
     }
 

@@ -5,12 +5,16 @@ mod disk;
 mod oracle;
 mod rig;
 
+use std::fs;
+
 use proptest::{prelude::*, test_runner::RngSeed};
 use tokio::runtime::Runtime;
 
 use disk::{Disk, Rotation};
 use oracle::Oracle;
 use rig::Rig;
+
+use super::watch::{Came, Change};
 
 /// What happens next.
 #[derive(Clone, Debug)]
@@ -255,4 +259,46 @@ fn an_inode_that_a_closed_file_had_is_another_file() {
         Step::Rotate(Rotation::Copy),
     ];
     again("a.log", true, &steps);
+}
+
+/// Whoever copies a busy log and empties it has read less of it than the agent, and loses what was written in between.
+async fn copied_short(heard_of_copy: bool, emptied_first: bool) {
+    let dir = tempfile::tempdir().unwrap();
+    let (log, copy) = (dir.path().join("a.log"), dir.path().join("a.log.1"));
+    fs::write(&log, "").unwrap();
+    let mut rig = Rig::new(dir.path(), "a.log*");
+    rig.start();
+    let text: String = (0..6_000).map(|n| format!("line {n}\n")).collect();
+    // Read in pieces, as it is written.
+    for end in (5_000..=text.len()).step_by(5_000) {
+        fs::write(&log, &text[..end]).unwrap();
+        rig.hear(vec![Change::Written(log.clone())]);
+        rig.read(2).await;
+    }
+    let read = rig.passed().len();
+    if heard_of_copy {
+        fs::write(&copy, &text[..10_000]).unwrap();
+        rig.hear(vec![Change::Appeared(copy.clone(), Came::Made)]);
+    }
+    fs::write(&copy, &text[..33_333]).unwrap();
+    fs::write(&log, "new\n").unwrap();
+    let mut news = vec![Change::Appeared(copy, Came::Made), Change::Written(log)];
+    if emptied_first {
+        news.reverse();
+    }
+    rig.hear(news);
+    rig.read(u8::MAX).await;
+    rig.look();
+    rig.read(u8::MAX).await;
+    assert!(read > 5_000);
+    let passed = rig.passed();
+    let what = format!("heard of the copy before: {heard_of_copy}, emptied first: {emptied_first}");
+    assert_eq!((passed.len(), passed.last().map(String::as_str)), (1, Some("new")), "{what}");
+}
+
+#[test]
+fn a_copy_that_ends_before_what_was_read_of_its_original_is_not_read() {
+    for (heard_of_copy, emptied_first) in [(false, false), (false, true), (true, false), (true, true)] {
+        runtime().block_on(copied_short(heard_of_copy, emptied_first));
+    }
 }

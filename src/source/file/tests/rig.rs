@@ -16,10 +16,10 @@ use super::super::{
     watch::{Change, Watch},
 };
 use crate::{
-    ack::{Ledger, Outcome, SharedLedger},
+    ack::{Outcome, SharedLedger},
     batch::Run,
     budget::Flow,
-    checkpoint::{Change as Saved, Loaded, Register},
+    checkpoint::{Change as Saved, Due, Loaded, Register},
     clock::Clock,
     config::{FormatName, Glob, Pick, Source, SourceType},
     dataset::Template,
@@ -166,11 +166,11 @@ impl Rig {
     pub(super) fn save(&mut self) {
         let Some(agent) = &mut self.agent else { return };
         let register = Arc::clone(&agent.source.register);
-        let all = |ledger: &mut Ledger| {
-            let _ = register.changes(ledger);
-            register.all(ledger)
-        };
-        self.saved = agent.source.feed.ledger.quietly(all);
+        self.saved.clear();
+        let saved = &mut self.saved;
+        agent.source.feed.ledger.quietly(|ledger| {
+            register.tell(Due::Everything, ledger, &mut |change| saved.push(change.clone()));
+        });
         File::create(self.dir.join("saved")).unwrap();
     }
 
