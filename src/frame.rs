@@ -204,6 +204,12 @@ impl LineBuffer {
         Some(&self.bytes[from..self.start])
     }
 
+    /// The bytes of the stream right before its position, as many as it still has.
+    #[must_use]
+    pub fn taken(&self) -> &[u8] {
+        &self.bytes[self.whole_from.min(self.start)..self.start]
+    }
+
     /// Up to [`BEFORE_BYTES`] bytes of the stream right before what is to be read next.
     #[must_use]
     pub fn last_read(&self) -> &[u8] {

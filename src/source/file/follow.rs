@@ -246,7 +246,7 @@ impl Followed {
         }
         self.position = buffer.position();
         self.print.tail = buffer.before().map(crc32fast::hash);
-        self.trail.pass(self.end());
+        self.trail.pass(self.position, buffer.taken());
         let (position, mut print) = (self.position, self.print);
         print.learn_head(self.file()?, position)?;
         self.print = print;

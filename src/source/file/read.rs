@@ -104,6 +104,11 @@ impl FileSource {
         }
         match followed.fill(buffer)? {
             Filled::Bytes(0) => followed.at_end = true,
+            // There was nothing when it was asked what it is; what is there now may be a copy.
+            Filled::Bytes(_) if followed.vetted == Vetted::NotYet => {
+                *loaded = None;
+                return Ok(false);
+            }
             Filled::Bytes(_) => drop(partials.remove(&no)),
             Filled::Shrunk => {
                 *loaded = None;
@@ -238,12 +243,17 @@ impl FileSource {
         if !self.open(original)? || !self.open(no)? {
             return Ok(false);
         }
-        // What the original was may be what the copy holds.
+        let is_copy = self.holds_the_same(no, original)?;
+        // What the original was may be what the copy holds. Asked last: it may have been emptied just now.
         if self.table.files.get(&original).is_some_and(|original| !original.is_itself().unwrap_or(true)) {
             self.changed(original);
             return Ok(false);
         }
-        let (Some(copy), Some(original)) = (self.table.files.get(&no), self.table.files.get(&original))
+        Ok(is_copy)
+    }
+
+    fn holds_the_same(&self, copy: FileNo, original: FileNo) -> io::Result<bool> {
+        let (Some(copy), Some(original)) = (self.table.files.get(&copy), self.table.files.get(&original))
         else {
             return Ok(false);
         };

@@ -8,12 +8,12 @@
 use std::{collections::VecDeque, fs::File, io};
 
 use super::print::Print;
-use crate::ack::{End, StreamId};
+use crate::{ack::StreamId, frame::BEFORE_BYTES};
 
-/// How many positions are kept: of a file that is written to at full speed the last 16 MiB, of others at least 1 MiB.
-const POSITIONS_MAX: usize = 256;
-/// The least distance between two.
-const STEP_BYTES: u64 = 4 * 1024;
+/// How many positions are kept: those of the last 2 MiB.
+const POSITIONS_MAX: usize = 512;
+/// From one to the next.
+const STEP_BYTES: usize = 4 * 1024;
 
 /// The positions of one generation of a file.
 #[derive(Debug, Default)]
@@ -28,16 +28,18 @@ pub(super) struct Past {
 }
 
 impl Trail {
-    /// A file was read up to there.
-    pub(super) fn pass(&mut self, end: End) {
-        let Some(tail) = end.tail else { return };
-        if self.0.back().is_some_and(|(last, _)| end.position < last + STEP_BYTES) {
-            return;
+    /// A file was read up to there; `last` is what stands before that, as much as is at hand.
+    pub(super) fn pass(&mut self, position: u64, last: &[u8]) {
+        let from = position - last.len() as u64;
+        let next = self.0.back().map_or(0, |(last, _)| last + STEP_BYTES as u64);
+        let skipped = usize::try_from(next.saturating_sub(from)).unwrap_or(usize::MAX);
+        for end in (skipped.max(BEFORE_BYTES)..=last.len()).step_by(STEP_BYTES) {
+            if self.0.len() == POSITIONS_MAX {
+                self.0.pop_front();
+            }
+            let tail = crc32fast::hash(&last[end - BEFORE_BYTES..end]);
+            self.0.push_back((from + end as u64, tail));
         }
-        if self.0.len() == POSITIONS_MAX {
-            self.0.pop_front();
-        }
-        self.0.push_back((end.position, tail));
     }
 
     /// Whether a file is a copy of what was read by this trail and began like that print: it ends before the print's
@@ -58,7 +60,6 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::source::file::print::tail_at;
 
     #[test]
     fn a_copy_is_known_by_the_last_position_that_it_reaches() {
@@ -72,12 +73,15 @@ mod tests {
         let mut print = Print::default();
         print.learn_head(&original, text.len() as u64).unwrap();
         let mut trail = Trail::default();
-        for position in (0..text.len() as u64).step_by(1_000) {
-            trail.pass(End { position, tail: tail_at(&original, position).unwrap() });
+        for (from, end) in
+            [(0, 100), (0, 300), (44, 5_000), (4_744, 40_000), (39_744, 40_001), (39_745, 90_000)]
+        {
+            trail.pass(end as u64, &text[from..end]);
         }
+        assert!(trail.leads_through(&file("h", &text[..260]), print).unwrap());
         assert!(trail.leads_through(&file("b", &text[..50_000]), print).unwrap());
-        let mut other = text[..53_000].to_vec();
-        other[51_000..].fill(b'x');
+        let mut other = text[..50_000].to_vec();
+        other[49_900..].fill(b'x');
         assert!(
             trail.leads_through(&file("c", &other), print).unwrap(),
             "after the last position it is not asked"
@@ -88,7 +92,7 @@ mod tests {
         other[0] = b'x';
         assert!(!trail.leads_through(&file("e", &other), print).unwrap());
         for position in 0..10_000 {
-            trail.pass(End { position: 1_000_000 + position * STEP_BYTES, tail: Some(1) });
+            trail.pass(1_000_000 + position * STEP_BYTES as u64, &text[..STEP_BYTES]);
         }
         assert_eq!(trail.0.len(), POSITIONS_MAX);
         assert!(!trail.leads_through(&file("f", &text[..50_000]), print).unwrap(), "forgotten");
