@@ -128,6 +128,10 @@ pub(super) fn unpack(
     (print, position): (Print, u64),
     bytes_max: u64,
 ) -> io::Result<Option<File>> {
+    // Most files there are others: that must not cost unpacking each of them.
+    if !begins_like(gz, print, position)? {
+        return Ok(None);
+    }
     let result = unpacked(gz, to, needed, bytes_max).and_then(|file| match file {
         Some(file) if print.fits(&file, position, true)? => {
             sync(&file, to)?;
@@ -139,6 +143,17 @@ pub(super) fn unpack(
         remove(to);
     }
     result
+}
+
+/// Whether the first bytes of a `.gz` are those of a print at some position.
+fn begins_like(mut gz: &File, print: Print, position: u64) -> io::Result<bool> {
+    let Some(head) = print.head.filter(|head| position == 0 || u64::from(head.len) <= position) else {
+        return Ok(true);
+    };
+    gz.rewind()?;
+    let mut first = Vec::new();
+    MultiGzDecoder::new(gz).take(head.len.into()).read_to_end(&mut first)?;
+    Ok(first.len() == usize::from(head.len) && crc32fast::hash(&first) == head.crc)
 }
 
 fn unpacked(mut gz: &File, to: &Path, needed: Needed<'_>, bytes_max: u64) -> io::Result<Option<File>> {

@@ -60,6 +60,11 @@ impl FileSource {
             }
         }
         for entry in orphans {
+            // It may have been renamed while its folder was searched, and what is in a `.gz` that is being made is not all.
+            if let Ok(Some(place)) = self.find_itself(&entry) {
+                found.push((entry, place));
+                continue;
+            }
             let rest = if entry.rescued { None } else { self.find_elsewhere(&entry) };
             match rest.filter(|rest| self.register.claim(rest.opened.identity)) {
                 Some(rest) => found.push((entry, Place::of(&rest))),
