@@ -203,7 +203,7 @@ fn for_each_body(log: &Path, mut each: impl FnMut(Batch)) -> Result<(), Box<dyn 
     constants.push("log.file.id", "0123456789abcdef");
     let facts = StreamFacts { tells_offset: true, ..StreamFacts::new(constants) };
     let mut buffer = LineBuffer::new(1 << 20);
-    let mut batcher = Batcher::new(BODY_BYTES_MAX, Duration::from_secs(3600), Spares::default());
+    let mut batcher = Batcher::new(BODY_BYTES_MAX, Spares::default());
     let mut ledger = Ledger::default();
     let stream = ledger.open_stream(hivetail::ack::End::default());
     let mut file = File::open(log)?;

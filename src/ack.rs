@@ -157,7 +157,9 @@ pub struct Passed {
 pub enum Outcome {
     /// Honeycomb said 202.
     Accepted,
-    /// Honeycomb refused it for good.
+    /// Honeycomb refused it for good, and it is kept with the reason.
+    DeadLettered,
+    /// Honeycomb refused it for good, and there is no state directory to keep it in.
     Refused,
     /// The agent stopped before it could be delivered, and its input can't be read again.
     Shutdown,
@@ -176,7 +178,9 @@ pub struct Counts {
     pub joined: u64,
     /// Lines with nothing in them.
     pub blank: u64,
-    /// Lines whose event was refused for good: `dropped{refused}`.
+    /// Lines whose event was refused for good and is kept as a dead letter.
+    pub dead_lettered: u64,
+    /// Lines whose event was refused for good and could not be kept: `dropped{refused}`.
     pub refused: u64,
     /// Lines lost at shutdown, their input being gone: `dropped{shutdown}`.
     pub shutdown: u64,
@@ -189,8 +193,9 @@ impl Counts {
     #[must_use]
     pub fn balance(&self) -> i128 {
         let input = i128::from(self.read) + i128::from(self.recovered);
-        let outcomes = [self.accepted, self.joined, self.blank, self.refused, self.shutdown, self.open];
-        input - outcomes.into_iter().map(i128::from).sum::<i128>()
+        let decided = [self.accepted, self.joined, self.blank, self.dead_lettered];
+        let outcomes = decided.into_iter().chain([self.refused, self.shutdown, self.open]);
+        input - outcomes.map(i128::from).sum::<i128>()
     }
 }
 
@@ -322,6 +327,7 @@ impl Ledger {
         self.counts.joined += lines - homes;
         match outcome {
             Outcome::Accepted => self.counts.accepted += homes,
+            Outcome::DeadLettered => self.counts.dead_lettered += homes,
             Outcome::Refused => self.counts.refused += homes,
             Outcome::Shutdown => self.counts.shutdown += homes,
         }

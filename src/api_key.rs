@@ -46,20 +46,39 @@ pub enum KeyError {
     Empty(String),
 }
 
+/// A key, and the file that it was in.
+#[derive(Debug)]
+pub struct Found {
+    /// The key.
+    pub key: SecretString,
+    /// Its file; `None` if it came from the environment.
+    pub file: Option<PathBuf>,
+}
+
 /// Finds the key: systemd's credential, then the configured file, then the environment.
 ///
 /// # Errors
 /// When the first place that should have one has none.
-pub fn find(environment: Environment, api_key_file: Option<&Path>) -> Result<SecretString, KeyError> {
+pub fn find(environment: Environment, api_key_file: Option<&Path>) -> Result<Found, KeyError> {
     let credential = environment.credentials_directory.map(|dir| dir.join("honeycomb_api_key"));
     let file = credential.filter(|path| path.exists()).or_else(|| api_key_file.map(Path::to_owned));
     if let Some(path) = file {
-        let text = std::fs::read_to_string(&path)
-            .map_err(|error| KeyError::Unreadable { path: path.clone(), error })?;
-        return sound(text, || path.display().to_string());
+        return Ok(Found { key: read(&path)?, file: Some(path) });
     }
     let key = environment.api_key.ok_or(KeyError::Missing)?;
-    sound(secrecy::ExposeSecret::expose_secret(&key).to_owned(), || "HONEYCOMB_API_KEY".to_owned())
+    let key =
+        sound(secrecy::ExposeSecret::expose_secret(&key).to_owned(), || "HONEYCOMB_API_KEY".to_owned())?;
+    Ok(Found { key, file: None })
+}
+
+/// The key in a file.
+///
+/// # Errors
+/// When it can't be read, or is empty.
+pub fn read(path: &Path) -> Result<SecretString, KeyError> {
+    let unreadable = |error| KeyError::Unreadable { path: path.to_owned(), error };
+    let text = std::fs::read_to_string(path).map_err(unreadable)?;
+    sound(text, || path.display().to_string())
 }
 
 fn sound(text: String, place: impl FnOnce() -> String) -> Result<SecretString, KeyError> {
@@ -88,7 +107,7 @@ mod tests {
             api_key: Some("from-environment".into()),
         };
         let found =
-            |credentials, file| find(environment(credentials), file).unwrap().expose_secret().to_owned();
+            |credentials, file| find(environment(credentials), file).unwrap().key.expose_secret().to_owned();
         assert_eq!(found(true, None), "from-environment", "a credentials directory may hold other things");
         assert_eq!(found(false, Some(file.as_path())), "from-file");
         std::fs::write(dir.path().join("honeycomb_api_key"), " from-systemd ").unwrap();

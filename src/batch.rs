@@ -118,7 +118,6 @@ fn as_offset(value: usize) -> u32 {
 #[derive(Debug)]
 pub struct Batcher {
     body_bytes_max: usize,
-    age_max: Duration,
     spares: Spares,
     open: BTreeMap<Key, Batch>,
 }
@@ -126,8 +125,8 @@ pub struct Batcher {
 impl Batcher {
     /// No batches yet. Runs that are taken over leave their buffers in `spares`, new batches take theirs there.
     #[must_use]
-    pub const fn new(body_bytes_max: usize, age_max: Duration, spares: Spares) -> Self {
-        Self { body_bytes_max, age_max, spares, open: BTreeMap::new() }
+    pub const fn new(body_bytes_max: usize, spares: Spares) -> Self {
+        Self { body_bytes_max, spares, open: BTreeMap::new() }
     }
 
     /// Adds a run; batches that it fills are handed to `seal`.
@@ -151,15 +150,15 @@ impl Batcher {
         self.spares.give(run.events);
     }
 
-    /// When the next batch will be old enough; `None` if none is open.
+    /// When the next batch will be as old as batches may be; `None` if none is open.
     #[must_use]
-    pub fn deadline(&self) -> Option<Instant> {
-        self.open.values().map(|batch| batch.oldest).min().map(|oldest| oldest + self.age_max)
+    pub fn deadline(&self, age_max: Duration) -> Option<Instant> {
+        self.open.values().map(|batch| batch.oldest).min().map(|oldest| oldest + age_max)
     }
 
-    /// Seals the batches that are old enough.
-    pub fn seal_old(&mut self, now: Instant, seal: impl FnMut(Batch)) {
-        let old = |batch: &Batch| now.saturating_duration_since(batch.oldest) >= self.age_max;
+    /// Seals the batches that are as old as that.
+    pub fn seal_old(&mut self, age_max: Duration, now: Instant, seal: impl FnMut(Batch)) {
+        let old = |batch: &Batch| now.saturating_duration_since(batch.oldest) >= age_max;
         let due: Vec<Key> = self.open.iter().filter(|(_, batch)| old(batch)).map(|(key, _)| *key).collect();
         due.iter().filter_map(|key| self.open.remove(key)).map(Batch::seal).for_each(seal);
     }
@@ -185,6 +184,7 @@ mod tests {
     use crate::dataset::Datasets;
 
     const BODY_BYTES_MAX: usize = 100;
+    const AGE_MAX: Duration = Duration::from_secs(1);
 
     fn run(ledger: &mut Ledger, key: Key, lens: &[usize]) -> Run {
         let mut events = Vec::new();
@@ -208,7 +208,7 @@ mod tests {
         ) {
             let mut ledger = Ledger::default();
             let key = Key { dataset: Datasets::default().id("a"), replayable: true };
-            let mut batcher = Batcher::new(BODY_BYTES_MAX, Duration::from_secs(1), Spares::default());
+            let mut batcher = Batcher::new(BODY_BYTES_MAX, Spares::default());
             let mut sealed = Vec::new();
             for lens in &runs {
                 batcher.add(run(&mut ledger, key, lens), Instant::now(), |batch| sealed.push(batch));
@@ -232,20 +232,20 @@ mod tests {
     fn batches_seal_by_age_and_under_pressure() {
         let mut ledger = Ledger::default();
         let mut datasets = Datasets::default();
-        let mut batcher = Batcher::new(BODY_BYTES_MAX, Duration::from_secs(1), Spares::default());
+        let mut batcher = Batcher::new(BODY_BYTES_MAX, Spares::default());
         let now = Instant::now();
         for (name, len) in [("a", 10), ("b", 30), ("c", 20)] {
             let key = Key { dataset: datasets.id(name), replayable: name != "c" };
             let later = now + Duration::from_millis(if name == "a" { 0 } else { 500 });
             batcher.add(run(&mut ledger, key, &[len]), later, |_| panic!("nothing is full"));
         }
-        assert_eq!(batcher.deadline(), Some(now + Duration::from_secs(1)));
+        assert_eq!(batcher.deadline(AGE_MAX), Some(now + AGE_MAX));
         assert_eq!(batcher.seal_largest().map(|batch| batch.body.len()), Some(31));
         let mut old = Vec::new();
-        batcher.seal_old(now + Duration::from_secs(1), |batch| old.push(batch.key));
+        batcher.seal_old(AGE_MAX, now + AGE_MAX, |batch| old.push(batch.key));
         assert_eq!(old.len(), 1);
         batcher.seal_all(|batch| old.push(batch.key));
         assert_eq!(old.iter().map(|key| key.replayable).collect::<Vec<_>>(), [true, false]);
-        assert_eq!(batcher.deadline(), None);
+        assert_eq!(batcher.deadline(AGE_MAX), None);
     }
 }

@@ -121,6 +121,14 @@ impl Flow {
 #[derive(Debug)]
 pub struct Sealed(Flow);
 
+impl Sealed {
+    /// One more, of which this was a part.
+    #[must_use]
+    pub fn another(&self) -> Self {
+        self.0.sealed()
+    }
+}
+
 impl Drop for Sealed {
     fn drop(&mut self) {
         self.0.sealed.fetch_sub(1, Ordering::AcqRel);

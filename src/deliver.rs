@@ -1,232 +1,235 @@
-//! Delivery: sealed batches → Honeycomb, until every event has a verdict.
+//! Delivery: sealed batches → Honeycomb, until every event has an outcome.
 //!
-//! Takes compressed parcels, sends a few at a time, reads a verdict for each event and tells the ledger. What
-//! has to be sent again is packed again and tried for as long as it takes, or until the agent has to stop.
+//! Takes compressed parcels; one task says which is sent when, and each request is a task of its own (`attempt`). What has
+//! to be sent again waits in the `queue`, for as long as it takes, or until the agent has to stop. Whether a request may
+//! start at all is the `gate`'s to say; what an answer means is in `verdict`.
 //!
 //! Invariant: a parcel's flow bytes are held until its last event is decided or given up.
 
+mod attempt;
 pub mod client;
 pub mod compress;
+pub mod gate;
+mod key_watch;
 pub mod pack;
+pub mod queue;
 pub mod retry;
+mod trim;
 pub mod verdict;
 
 use std::{
     sync::{Arc, atomic::Ordering},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
-
-use crate::{
-    ack::{Claim, Outcome, SharedLedger},
-    clock::Clock,
-    telemetry::Metrics,
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinSet,
+    time::Instant,
 };
-use client::{Client, Reply};
+
+pub use attempt::Desk;
+use attempt::Next;
+use gate::{Gate, Ticket};
+pub use key_watch::KeyWatch;
 pub use pack::{Packer, Parcel};
-use retry::Backoff;
-use verdict::{Answer, Verdict};
+use queue::Queue;
+use verdict::Scope;
 
-/// A slot is kept through waits up to this long.
-const SLOT_KEPT_MAX: Duration = Duration::from_secs(15);
+/// How often a key file is looked at while everything is held.
+const KEY_LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How many verdicts of each kind a claim got.
-fn tally<'c>(claims: &'c [Claim], verdicts: &[Verdict]) -> Vec<(&'c Claim, [u32; 3])> {
-    let mut rest = verdicts.iter();
-    let count = |claim: &'c Claim| {
-        let mut counts = [0; 3];
-        for verdict in rest.by_ref().take(claim.events as usize) {
-            counts[*verdict as usize] += 1;
-        }
-        (claim, counts)
-    };
-    claims.iter().map(count).collect()
+/// An attempt that has ended.
+struct Ended {
+    ticket: Ticket,
+    dataset: Arc<str>,
+    next: Next,
 }
 
-/// What delivery needs of the rest.
+/// Delivers parcels.
 #[derive(Debug)]
 pub struct Courier {
-    /// Talks to the API.
-    pub client: Client,
-    /// Packs again what has to be sent again.
-    pub packer: Arc<Packer>,
-    /// Is told each verdict.
-    pub ledger: Arc<SharedLedger>,
-    /// Counts attempts.
-    pub metrics: Arc<Metrics>,
-    /// When it is.
-    pub clock: Clock,
-    /// Cancelled when delivery has to stop trying.
-    pub give_up: CancellationToken,
-}
-
-/// How an attempt ended.
-enum Attempt {
-    /// Every event is decided.
-    Done,
-    /// Some events have to be sent again, the server asking to be left alone for so long. What a person has to
-    /// mend is an alarm.
-    Again { retry_after: Option<Duration>, alarm: bool },
-    /// Delivery has to stop.
-    GivenUp,
+    desk: Arc<Desk>,
+    gate: Gate,
+    queue: Queue,
+    running: JoinSet<Ended>,
+    key: KeyWatch,
+    /// Whether parcels wait for others: then batches may as well wait to be full.
+    behind: watch::Sender<bool>,
+    concurrency_max: usize,
 }
 
 impl Courier {
-    /// Delivers parcels, `concurrency` at a time, until there are no more.
-    pub async fn run(self, mut parcels: mpsc::Receiver<Parcel>, concurrency: usize) {
-        let slots = Arc::new(Semaphore::new(concurrency));
-        let courier = Arc::new(self);
-        let tasks = TaskTracker::new();
-        while let Some(parcel) = parcels.recv().await {
-            let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { break };
-            let courier = Arc::clone(&courier);
-            tasks.spawn(async move { courier.deliver(parcel, slot).await });
-        }
-        tasks.close();
-        tasks.wait().await;
+    /// One that has nothing to deliver yet; the answer's other part tells when it is behind.
+    #[must_use]
+    pub fn new(desk: Desk, key: KeyWatch, concurrency_max: usize) -> (Self, watch::Receiver<bool>) {
+        let (behind, is_behind) = watch::channel(false);
+        let courier = Self {
+            desk: Arc::new(desk),
+            gate: Gate::new(concurrency_max, Instant::now()),
+            queue: Queue::default(),
+            running: JoinSet::new(),
+            key,
+            behind,
+            concurrency_max,
+        };
+        (courier, is_behind)
     }
 
-    /// Tries until every event is decided. The slot is kept through a passing failure, so that an outage is tried by
-    /// few; it is given up while the wait is long or only a person can help, so that one dataset stops no other.
-    async fn deliver(&self, mut parcel: Parcel, slot: OwnedSemaphorePermit) {
-        let slots = Arc::clone(slot.semaphore());
-        let mut slot = Some(slot);
-        let mut backoff = Backoff::default();
-        loop {
-            let (retry_after, alarm) = match self.attempt(&mut parcel).await {
-                Attempt::Done => return,
-                Attempt::GivenUp => return self.abandon(&parcel),
-                Attempt::Again { retry_after, alarm } => (retry_after, alarm),
-            };
-            self.metrics.retried.fetch_add(parcel.ends.len() as u64, Ordering::Relaxed);
-            let delay = backoff.next_delay(retry_after, fastrand::f64());
-            if alarm || delay > SLOT_KEPT_MAX {
-                slot = None;
-            }
-            if !self.wait(delay).await {
-                return self.abandon(&parcel);
-            }
-            if slot.is_none() {
-                slot = Arc::clone(&slots).acquire_owned().await.ok();
-            }
-        }
-    }
-
-    async fn attempt(&self, parcel: &mut Parcel) -> Attempt {
-        let (body, events) = (parcel.body.clone(), parcel.ends.len());
-        let reply = tokio::select! {
-            reply = self.client.send(&parcel.dataset, body, events, self.clock.now()) => reply,
-            () = self.give_up.cancelled() => return Attempt::GivenUp,
-        };
-        self.metrics.requests.fetch_add(1, Ordering::Relaxed);
-        self.metrics.wire_bytes.fetch_add(parcel.body.len() as u64, Ordering::Relaxed);
-        let Reply { status, retry_after, body } = match reply {
-            Ok(reply) => reply,
-            Err(error) => {
-                self.say_retry(parcel, &error.to_string());
-                return Attempt::Again { retry_after: None, alarm: false };
-            }
-        };
-        let alarm = match verdict::judge(status, &body, events) {
-            Answer::Events(verdicts, reasons) => {
-                if self.settle(parcel, &verdicts, &reasons) {
-                    return Attempt::Done;
+    /// Delivers until there are no more parcels, or it is told to give up.
+    pub async fn run(mut self, mut parcels: mpsc::UnboundedReceiver<Parcel>) {
+        let mut more = true;
+        let give_up = self.desk.give_up.clone();
+        while more || !self.queue.is_empty() || !self.running.is_empty() {
+            self.start();
+            self.tell();
+            let wakes_at = self.wakes_at();
+            tokio::select! {
+                biased;
+                () = give_up.cancelled() => break,
+                Some(ended) = self.running.join_next() => self.ended(ended),
+                parcel = parcels.recv(), if more => match parcel {
+                    Some(parcel) => self.queue.push(parcel, Instant::now()),
+                    None => more = false,
+                },
+                () = tokio::time::sleep_until(wakes_at.unwrap_or_else(Instant::now)), if wakes_at.is_some() => {
+                    self.look_at_key();
                 }
-                false
             }
-            Answer::Retry(reason) => {
-                self.say_retry(parcel, &reason);
-                false
-            }
-            Answer::Alarm(reason) => {
-                self.say_alarm(parcel, &reason);
-                true
-            }
-        };
-        Attempt::Again { retry_after, alarm }
-    }
-
-    /// Tells the ledger; answers whether no event is left.
-    fn settle(&self, parcel: &mut Parcel, verdicts: &[Verdict], reasons: &[String]) -> bool {
-        let tallies = tally(&parcel.claims, verdicts);
-        let mut retries = 0;
-        self.ledger.with(|ledger| {
-            for (claim, [accepted, refused, retry]) in &tallies {
-                ledger.decide(claim, *accepted, Outcome::Accepted);
-                ledger.decide(claim, *refused, Outcome::Refused);
-                retries += retry;
-            }
-        });
-        if !reasons.is_empty() {
-            let refused: u32 = tallies.iter().map(|(_, counts)| counts[Verdict::Refused as usize]).sum();
-            tracing::error!(dataset = %parcel.dataset, events = refused, ?reasons, "refused for good");
         }
-        if retries == 0 {
-            return true;
-        }
-        tracing::warn!(dataset = %parcel.dataset, events = retries, "some events were not taken, trying them again");
-        let left = |(claim, counts): &(&Claim, [u32; 3])| {
-            let events = counts[Verdict::Retry as usize];
-            (events > 0).then(|| Claim { events, ..(*claim).clone() })
-        };
-        parcel.claims = tallies.iter().filter_map(left).collect();
-        if let Err(error) = self.packer.keep_retries(parcel, verdicts) {
-            // Claims and events would no longer match: leave the rest to a restart, which reads it again.
-            tracing::error!(%error, "a batch could not be packed again");
-            return true;
-        }
-        false
+        self.give_up(&mut parcels).await;
     }
 
-    fn say_retry(&self, parcel: &Parcel, reason: &str) {
-        tracing::warn!(dataset = %parcel.dataset, events = parcel.ends.len(), reason, "not delivered, trying again");
-    }
-
-    fn say_alarm(&self, parcel: &Parcel, reason: &str) {
-        tracing::error!(
-            dataset = %parcel.dataset, events = parcel.ends.len(), reason,
-            "not delivered, and will not be until someone mends it; keeping the events and trying again"
-        );
-    }
-
-    /// Answers whether to go on.
-    async fn wait(&self, delay: Duration) -> bool {
-        tokio::select! {
-            () = tokio::time::sleep(delay) => true,
-            () = self.give_up.cancelled() => false,
-        }
-    }
-
-    /// What can be read again stays undecided and will be; the rest is lost, and counted.
-    fn abandon(&self, parcel: &Parcel) {
-        if !parcel.replayable {
-            self.ledger.with(|ledger| {
-                for claim in &parcel.claims {
-                    ledger.decide(claim, claim.events, Outcome::Shutdown);
-                }
+    /// Starts what may be sent now.
+    fn start(&mut self) {
+        let now = Instant::now();
+        while self.gate.may_start(self.running.len(), now) {
+            let Some(parcel) = self.queue.next(now) else { return };
+            let (desk, ticket) = (Arc::clone(&self.desk), self.gate.start(now));
+            self.running.spawn(async move {
+                let dataset = Arc::clone(&parcel.dataset);
+                Ended { ticket, dataset, next: desk.attempt(parcel).await }
             });
         }
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ack::{Ledger, Passed};
+    /// When something may be sent that may not be now.
+    fn wakes_at(&self) -> Option<Instant> {
+        let now = Instant::now();
+        if self.gate.is_closed() {
+            let opens_at = self.gate.opens_at().filter(|_| !self.queue.is_empty())?;
+            let looks = self.gate.is_held() && self.key.is_a_file();
+            return Some(if looks { opens_at.min(now + KEY_LOOK_INTERVAL) } else { opens_at });
+        }
+        if self.gate.may_start(self.running.len(), now) { self.queue.next_at() } else { None }
+    }
 
-    #[test]
-    fn verdicts_are_tallied_by_claim() {
-        let mut ledger = Ledger::default();
-        let stream = ledger.open_stream(crate::ack::End::default());
-        let mut claim = |end, events| {
-            let span = ledger.open_span(stream, end, Passed { lines: events, blank: 0 }, &[]);
-            Claim { span, events, lines: 1, held: Box::default() }
+    fn ended(&mut self, ended: Result<Ended, tokio::task::JoinError>) {
+        let Ended { ticket, dataset, next } = match ended {
+            Ok(ended) => ended,
+            Err(error) => {
+                tracing::error!(%error, "a request's task has failed: its events stay unacknowledged");
+                return self.gate.cancel();
+            }
         };
-        let claims = [claim(1, 2), claim(2, 3)];
-        use Verdict::{Accepted, Refused, Retry};
-        let tallies = tally(&claims, &[Accepted, Retry, Refused, Retry, Retry]);
-        assert_eq!(tallies, [(&claims[0], [1, 0, 1]), (&claims[1], [0, 1, 2])]);
+        let now = Instant::now();
+        match next {
+            Next::Done => self.delivered(ticket, &dataset, now),
+            Next::Again(mut parcel, delay) => {
+                self.delivered(ticket, &dataset, now);
+                let delay = delay.unwrap_or_else(|| parcel.backoff.next_delay(None, fastrand::f64()));
+                self.queue.put_back(parcel, delay, now);
+            }
+            Next::Halves(first, second) => {
+                self.delivered(ticket, &dataset, now);
+                self.queue.put_back(second, Duration::ZERO, now);
+                self.queue.put_back(first, Duration::ZERO, now);
+            }
+            Next::Failed(mut parcel, failure) => {
+                self.gate.fail(ticket, failure, now, fastrand::f64());
+                let delay = parcel.backoff.next_delay(None, fastrand::f64());
+                self.queue.try_again(&dataset, delay, now);
+                // Behind a closed gate all wait together, and the oldest tries first.
+                let delay = if self.gate.is_closed() { Duration::ZERO } else { delay };
+                self.queue.put_back(parcel, delay, now);
+            }
+            Next::Held(parcel, scope) => {
+                self.hold(ticket, &dataset, scope, now);
+                self.queue.put_back(parcel, Duration::ZERO, now);
+            }
+            Next::GivenUp(parcel) => self.desk.abandon(&parcel),
+        }
+    }
+
+    /// The other end has taken what a request held, or has said what is wrong with it.
+    fn delivered(&mut self, ticket: Ticket, dataset: &str, now: Instant) {
+        if self.gate.is_held() {
+            tracing::info!("events are taken again");
+        }
+        self.gate.succeed(ticket, now);
+        if self.queue.release(dataset) {
+            tracing::info!(dataset, "this dataset takes events again");
+        }
+    }
+
+    fn hold(&mut self, ticket: Ticket, dataset: &Arc<str>, scope: Scope, now: Instant) {
+        match scope {
+            Scope::Destination => {
+                self.queue.try_again(dataset, Duration::ZERO, now);
+                self.gate.hold(now);
+            }
+            Scope::Dataset => {
+                self.gate.succeed(ticket, now);
+                self.queue.hold(dataset, now);
+            }
+        }
+    }
+
+    /// While everything is held, a key that has changed is tried at once.
+    fn look_at_key(&mut self) {
+        if !self.gate.is_held() {
+            return;
+        }
+        if let Some(key) = self.key.changed() {
+            match self.desk.client.set_key(&key) {
+                Ok(()) => {
+                    tracing::info!("the API key has changed: trying it");
+                    self.gate.try_now(Instant::now());
+                }
+                Err(error) => tracing::error!(%error, "the changed API key can't be used"),
+            }
+        }
+    }
+
+    /// Says how things stand.
+    fn tell(&self) {
+        let is_behind = self.gate.is_closed() || self.queue.free_len() >= self.concurrency_max;
+        self.behind.send_if_modified(|behind| std::mem::replace(behind, is_behind) != is_behind);
+        let metrics = &self.desk.metrics;
+        metrics.batches_waiting.store(self.queue.len() as u64, Ordering::Relaxed);
+        metrics.datasets_held.store(self.queue.held_datasets() as u64, Ordering::Relaxed);
+        metrics.gate_closed.store(u64::from(self.gate.is_closed()), Ordering::Relaxed);
+        metrics.concurrency.store(self.gate.concurrency() as u64, Ordering::Relaxed);
+        if let Some(letters) = &self.desk.dead_letters {
+            letters.close_old(SystemTime::now());
+            metrics.dead_letters_removed.store(letters.removed(), Ordering::Relaxed);
+        }
+    }
+
+    /// Leaves what is not delivered.
+    async fn give_up(mut self, parcels: &mut mpsc::UnboundedReceiver<Parcel>) {
+        while let Some(ended) = self.running.join_next().await {
+            self.ended(ended);
+        }
+        for parcel in self.queue.drain() {
+            self.desk.abandon(&parcel);
+        }
+        // The batcher ends before delivery does: these are its last.
+        while let Some(parcel) = parcels.recv().await {
+            self.desk.abandon(&parcel);
+        }
+        if let Some(letters) = &self.desk.dead_letters {
+            letters.close();
+        }
     }
 }

@@ -36,6 +36,8 @@ pub mod batch;
 
 pub mod deliver;
 
+pub mod dead_letter;
+
 pub mod ack;
 
 pub mod checkpoint;

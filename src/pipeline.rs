@@ -10,27 +10,27 @@ mod saving;
 mod tasks;
 
 use std::{
-    collections::VecDeque,
     sync::{Arc, Mutex, atomic::Ordering},
     time::Duration,
 };
 
 use batching::Batching;
-use secrecy::SecretString;
 use tasks::Tasks;
 use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     ack::{Counts, SharedLedger},
+    api_key,
     batch::{Batcher, Run},
     budget::Flow,
     checkpoint::{Loaded, Register, Store, StoreError},
     clock::Clock,
     config::{Config, Ranged, Source, SourceType, Start, Variant},
     dataset::Datasets,
+    dead_letter::DeadLetters,
     deliver::{
-        Courier, Packer,
+        Courier, Desk, KeyWatch, Packer,
         client::{Client, ClientError, Settings},
     },
     encode::Constants,
@@ -56,7 +56,7 @@ pub struct Job {
     /// How.
     pub config: Config,
     /// With which key.
-    pub api_key: SecretString,
+    pub api_key: api_key::Found,
     /// Whether to end when all files have been read.
     pub once: bool,
     /// Whether to keep checkpoints; a pipe has nothing to come back to.
@@ -129,21 +129,20 @@ pub async fn run(job: Job, stop: CancellationToken) -> Result<Report, StartError
     };
     shared.metrics.damaged_checkpoints.store(damaged, Ordering::Relaxed);
     let packer = Arc::new(Packer::new(config.honeycomb.compression)?);
-    let courier = courier(&job, &shared, Arc::clone(&packer))?;
+    let desk = desk(&job, &shared, Arc::clone(&packer))?;
+    let key = KeyWatch::new(job.api_key.key.clone(), job.api_key.file.clone());
+    let (courier, behind) = Courier::new(desk, key, config.deliver.concurrency.get());
     let (to_batcher, runs) = mpsc::channel(RUNS_QUEUED_MAX);
-    let (to_courier, parcels) = mpsc::channel(1);
+    let (to_courier, parcels) = mpsc::unbounded_channel();
     let batching = Batching {
-        batcher: Batcher::new(
-            config.batch.max_bytes.get(),
-            config.batch.max_age_ms.as_ms(),
-            shared.spares.clone(),
-        ),
+        batcher: Batcher::new(config.batch.max_bytes.get(), shared.spares.clone()),
         packer,
         parcels: to_courier,
+        age_max: config.batch.max_age_ms.as_ms(),
+        behind,
         flow: shared.flow.clone(),
         datasets: Arc::clone(&shared.datasets),
         spares: shared.spares.clone(),
-        queue: VecDeque::new(),
     };
 
     let saved = CancellationToken::new();
@@ -156,7 +155,7 @@ pub async fn run(job: Job, stop: CancellationToken) -> Result<Report, StartError
     // The batcher ends when the last source has dropped its own.
     drop(to_batcher);
     shared.tasks.spawn(&drain, "batcher", batching.run(runs));
-    shared.tasks.spawn(&drain, "delivery", courier.run(parcels, config.deliver.concurrency.get()));
+    shared.tasks.spawn(&drain, "delivery", courier.run(parcels));
     drain.close();
 
     let summaries = tokio::spawn(log_summaries(Arc::clone(&shared.ledger), Arc::clone(&shared.metrics)));
@@ -186,20 +185,21 @@ async fn drain_until(deadlines: &Deadlines, drain: &TaskTracker, give_up: &Cance
     }
 }
 
-fn courier(job: &Job, shared: &Shared, packer: Arc<Packer>) -> Result<Courier, StartError> {
+fn desk(job: &Job, shared: &Shared, packer: Arc<Packer>) -> Result<Desk, StartError> {
     let config = &job.config;
     let client = Client::new(&Settings {
         api_url: config.honeycomb.api_url.0.clone(),
-        api_key: job.api_key.clone(),
+        api_key: job.api_key.key.clone(),
         compression: config.honeycomb.compression,
         timeout: config.deliver.timeout_ms.as_ms(),
         concurrency: config.deliver.concurrency.get(),
     })?;
-    Ok(Courier {
+    Ok(Desk {
         client,
         packer,
         ledger: Arc::clone(&shared.ledger),
         metrics: Arc::clone(&shared.metrics),
+        dead_letters: job.keeps_state.then(|| Arc::new(DeadLetters::new(&config.state.dir))),
         clock: shared.clock,
         give_up: shared.give_up.clone(),
     })

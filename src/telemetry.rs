@@ -36,6 +36,18 @@ pub struct Metrics {
     pub retried: AtomicU64,
     /// Compressed bytes of bodies sent.
     pub wire_bytes: AtomicU64,
+    /// Bodies that were not taken as a whole and were halved.
+    pub splits: AtomicU64,
+    /// Sealed batches that wait to be sent, at the moment.
+    pub batches_waiting: AtomicU64,
+    /// Datasets that take nothing until a person acts, at the moment.
+    pub datasets_held: AtomicU64,
+    /// 1 while nothing but a probe is sent, since the other end is out of order.
+    pub gate_closed: AtomicU64,
+    /// How many requests may run at once, at the moment.
+    pub concurrency: AtomicU64,
+    /// Events among the dead letters that were removed, since there were too many.
+    pub dead_letters_removed: AtomicU64,
 }
 
 impl Metrics {
@@ -54,6 +66,8 @@ impl Metrics {
             missed_bytes = get(&self.missed_bytes),
             nul_bytes = get(&self.nul_bytes),
             damaged_checkpoints = get(&self.damaged_checkpoints),
+            dead_lettered = counts.dead_lettered,
+            dead_letters_removed = get(&self.dead_letters_removed),
             refused = counts.refused,
             dropped_at_shutdown = counts.shutdown,
             open = counts.open,
@@ -61,6 +75,11 @@ impl Metrics {
             requests = get(&self.requests),
             read_bytes = get(&self.read_bytes),
             wire_bytes = get(&self.wire_bytes),
+            splits = get(&self.splits),
+            batches_waiting = get(&self.batches_waiting),
+            datasets_held = get(&self.datasets_held),
+            gate_closed = get(&self.gate_closed),
+            concurrency = get(&self.concurrency),
             "summary"
         );
     }

@@ -36,7 +36,7 @@ pub(super) async fn run(path: &Path, config: &Config, offline: bool) -> anyhow::
     }
     let api_key =
         match api_key::find(api_key::Environment::of_process(), config.honeycomb.api_key_file.as_deref()) {
-            Ok(key) => key,
+            Ok(found) => found.key,
             Err(error) => return complain(&error),
         };
     let client = Client::new(&Settings {

@@ -3,19 +3,27 @@
 //! Takes compressed bodies, gives the status, the `Retry-After` and the body of the answer, whose size is
 //! bounded. The API key goes into one header and nowhere else.
 
-use std::time::Duration;
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use bytes::{Bytes, BytesMut};
 use hivetail_parsers::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{
     Url,
-    header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER},
+    header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER},
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use super::{compress::Compression, retry};
+
+/// Where the key goes.
+const KEY_HEADER: HeaderName = HeaderName::from_static("x-honeycomb-team");
+/// What Honeycomb says of its rate limits.
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
 /// What stays as it is in a path segment (RFC 3986, unreserved).
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -58,7 +66,10 @@ pub enum ClientError {
     /// The key can't be sent in a header.
     #[error("the API key holds characters that no key has: is it the whole key, on one line?")]
     Key,
-    /// No connection, no answer in time, or the connection was lost.
+    /// No connection.
+    #[error("{0}")]
+    Connection(String),
+    /// No answer in time, or the connection was lost.
     #[error("{0}")]
     Transport(String),
     /// The answer is longer than any answer to this batch could be.
@@ -76,15 +87,24 @@ impl From<reqwest::Error> for ClientError {
             text = format!("{text}: {inner}");
             cause = inner.source();
         }
-        Self::Transport(text)
+        if error.is_connect() { Self::Connection(text) } else { Self::Transport(text) }
+    }
+}
+
+impl ClientError {
+    /// Whether another request would fare no better.
+    #[must_use]
+    pub const fn is_for_all(&self) -> bool {
+        matches!(self, Self::Connection(_) | Self::Key)
     }
 }
 
 /// Talks to one API with one key.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Client {
     http: reqwest::Client,
     api_url: Url,
+    key: Mutex<HeaderValue>,
 }
 
 impl Client {
@@ -94,10 +114,7 @@ impl Client {
     /// When the key is no header value, or TLS can't be set up.
     pub fn new(settings: &Settings) -> Result<Self, ClientError> {
         let mut headers = HeaderMap::new();
-        let mut key =
-            HeaderValue::from_str(settings.api_key.expose_secret()).map_err(|_| ClientError::Key)?;
-        key.set_sensitive(true);
-        headers.insert("x-honeycomb-team", key);
+        let key = Mutex::new(key_header(&settings.api_key)?);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Some(encoding) = settings.compression.content_encoding() {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
@@ -112,7 +129,20 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none())
             .tcp_nodelay(true)
             .build()?;
-        Ok(Self { http, api_url: settings.api_url.clone() })
+        Ok(Self { http, api_url: settings.api_url.clone(), key })
+    }
+
+    /// From now on this is the key.
+    ///
+    /// # Errors
+    /// When it can't be sent in a header.
+    pub fn set_key(&self, key: &SecretString) -> Result<(), ClientError> {
+        *self.key.lock().unwrap_or_else(PoisonError::into_inner) = key_header(key)?;
+        Ok(())
+    }
+
+    fn key(&self) -> HeaderValue {
+        self.key.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Sends one batch.
@@ -128,10 +158,10 @@ impl Client {
     ) -> Result<Reply, ClientError> {
         let segment = utf8_percent_encode(dataset, SEGMENT);
         let url = self.endpoint(&format!("1/batch/{segment}"));
-        let response = self.http.post(url).body(body).send().await?;
+        let response = self.http.post(url).header(KEY_HEADER, self.key()).body(body).send().await?;
         let status = response.status().as_u16();
-        let header = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-        let retry_after = header.and_then(|header| retry::retry_after(header, now));
+        let header = |name: HeaderName| response.headers().get(name).and_then(|value| value.to_str().ok());
+        let retry_after = retry::asked_wait(header(RETRY_AFTER), header(RATE_LIMIT), now);
         let body = read_body(response, REPLY_BYTES_FIXED + REPLY_BYTES_PER_EVENT * events).await?;
         Ok(Reply { status, retry_after, body })
     }
@@ -141,7 +171,7 @@ impl Client {
     /// # Errors
     /// When there is no answer; an answer that says no is an `Ok`.
     pub async fn auth(&self) -> Result<Result<Auth, Reply>, ClientError> {
-        let response = self.http.get(self.endpoint("1/auth")).send().await?;
+        let response = self.http.get(self.endpoint("1/auth")).header(KEY_HEADER, self.key()).send().await?;
         let status = response.status().as_u16();
         let body = read_body(response, REPLY_BYTES_FIXED).await?;
         let auth = (status == 200).then(|| serde_json::from_slice(&body).ok()).flatten();
@@ -154,6 +184,12 @@ impl Client {
         url.set_path(&format!("{}/{path}", self.api_url.path().trim_end_matches('/')));
         url
     }
+}
+
+fn key_header(key: &SecretString) -> Result<HeaderValue, ClientError> {
+    let mut header = HeaderValue::from_str(key.expose_secret()).map_err(|_| ClientError::Key)?;
+    header.set_sensitive(true);
+    Ok(header)
 }
 
 async fn read_body(mut response: reqwest::Response, bytes_max: usize) -> Result<Bytes, ClientError> {

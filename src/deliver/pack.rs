@@ -1,5 +1,5 @@
-//! Packing: a sealed batch → a compressed parcel, and a parcel → a smaller one when only some of its events have
-//! to be sent again.
+//! Packing: a sealed batch → a compressed parcel, and a parcel → smaller ones when only some of its events have to be
+//! sent again, or not all of them at once.
 //!
 //! Invariant: all parcels share one compressor, one output and one decompression buffer; a parcel holds exactly
 //! its compressed bytes, and as many flow bytes as those and its events' ends take.
@@ -13,6 +13,8 @@ use bytes::Bytes;
 
 use super::{
     compress::{Compression, Compressor},
+    retry::Backoff,
+    trim,
     verdict::Verdict,
 };
 use crate::{
@@ -35,15 +37,44 @@ pub struct Parcel {
     pub ends: Vec<u32>,
     /// The spans its events came from, in the events' order.
     pub claims: Vec<Claim>,
+    /// Its place in the queue.
+    pub number: u64,
+    /// How long to wait before it is sent again.
+    pub backoff: Backoff,
+    /// Whether its events were trimmed already.
+    pub trimmed: bool,
     reservation: Reservation,
-    _sealed: Sealed,
+    sealed: Sealed,
 }
 
 impl Parcel {
+    /// The flow bytes that it takes.
+    #[must_use]
+    pub fn cost(&self) -> usize {
+        let claims: usize = self.claims.iter().map(Claim::cost).sum();
+        Run::cost(self.body.len(), self.ends.len()) + claims
+    }
+
     /// Gives back the flow bytes that it no longer needs.
     fn shrink_reservation(&mut self) {
-        let claims: usize = self.claims.iter().map(Claim::cost).sum();
-        self.reservation.shrink_to(Run::cost(self.body.len(), self.ends.len()) + claims);
+        self.reservation.shrink_to(self.cost());
+    }
+
+    /// One without events.
+    #[cfg(test)]
+    pub(super) fn empty(dataset: Arc<str>) -> Self {
+        Self {
+            dataset,
+            replayable: true,
+            body: Bytes::new(),
+            ends: Vec::new(),
+            claims: Vec::new(),
+            number: 0,
+            backoff: Backoff::default(),
+            trimmed: false,
+            reservation: Reservation::default(),
+            sealed: crate::budget::Flow::new(0).sealed(),
+        }
     }
 }
 
@@ -86,37 +117,142 @@ impl Packer {
         spares.give(batch.body);
         let (ends, claims, reservation) = (batch.ends, batch.claims, batch.reservation);
         let replayable = batch.key.replayable;
-        let mut parcel = Parcel { dataset, replayable, body, ends, claims, reservation, _sealed: sealed };
+        let mut parcel = Parcel {
+            dataset,
+            replayable,
+            body,
+            ends,
+            claims,
+            number: 0,
+            backoff: Backoff::default(),
+            trimmed: false,
+            reservation,
+            sealed,
+        };
         parcel.shrink_reservation();
         Ok(parcel)
     }
 
-    /// Keeps, of the parcel's events, those whose verdict is to retry. The claims are the caller's to adjust.
+    /// Keeps, of the parcel's events, those that have to be sent again, trimmed where that is asked for. The claims are
+    /// the caller's to adjust.
     ///
     /// # Errors
     /// What the compressor fails with.
-    pub fn keep_retries(&self, parcel: &mut Parcel, verdicts: &[Verdict]) -> io::Result<()> {
+    pub fn keep(&self, parcel: &mut Parcel, verdicts: &[Verdict]) -> io::Result<()> {
         let mut locked = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
         let Buffers { compressor, body } = &mut *locked;
         compressor.decompress(&parcel.body, body)?;
-        let (mut start, mut written) = (1, 1);
-        let mut ends = Vec::new();
-        for (end, verdict) in parcel.ends.iter().zip(verdicts) {
-            let end = *end as usize;
-            if *verdict == Verdict::Retry {
-                body.copy_within(start..end, written);
-                written += end - start;
-                body[written - 1] = b',';
-                ends.push(u32::try_from(written).unwrap_or(u32::MAX));
+        let mut kept = Builder::default();
+        for (event, verdict) in events(body, &parcel.ends).zip(verdicts) {
+            match verdict {
+                Verdict::Retry => kept.push(event),
+                Verdict::Trim => {
+                    parcel.trimmed = true;
+                    kept.push(&trim::event(event));
+                }
+                Verdict::Accepted | Verdict::Refused(_) => {}
             }
-            start = end;
         }
-        body[written - 1] = b']';
-        parcel.body = compressor.compress(&body[..written])?;
-        parcel.ends = ends;
+        (parcel.body, parcel.ends) = kept.finish(compressor)?;
         parcel.shrink_reservation();
         Ok(())
     }
+
+    /// Makes two of a parcel of several events.
+    ///
+    /// # Errors
+    /// What the compressor fails with; the parcel is as it was then.
+    pub fn split(&self, parcel: &mut Parcel) -> io::Result<Parcel> {
+        let mut locked = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
+        let Buffers { compressor, body } = &mut *locked;
+        compressor.decompress(&parcel.body, body)?;
+        let half = parcel.ends.len() / 2;
+        let mut builders = [Builder::default(), Builder::default()];
+        for (index, event) in events(body, &parcel.ends).enumerate() {
+            builders[usize::from(index >= half)].push(event);
+        }
+        let [first, second] = builders;
+        let ((first_body, first_ends), (body, ends)) =
+            (first.finish(compressor)?, second.finish(compressor)?);
+        let claims = split_off(&mut parcel.claims, half);
+        (parcel.body, parcel.ends) = (first_body, first_ends);
+        let mut rest = Parcel {
+            dataset: Arc::clone(&parcel.dataset),
+            replayable: parcel.replayable,
+            body,
+            ends,
+            claims,
+            number: parcel.number,
+            backoff: Backoff::default(),
+            trimmed: parcel.trimmed,
+            reservation: Reservation::default(),
+            sealed: parcel.sealed.another(),
+        };
+        rest.reservation = parcel.reservation.split(rest.cost());
+        parcel.shrink_reservation();
+        Ok(rest)
+    }
+
+    /// Shows each of a parcel's events.
+    ///
+    /// # Errors
+    /// When the body is not what this packer made.
+    pub fn each(&self, parcel: &Parcel, mut show: impl FnMut(usize, &[u8])) -> io::Result<()> {
+        let mut locked = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
+        let Buffers { compressor, body } = &mut *locked;
+        compressor.decompress(&parcel.body, body)?;
+        events(body, &parcel.ends).enumerate().for_each(|(index, event)| show(index, event));
+        Ok(())
+    }
+}
+
+/// The events of a body, without what stands between them.
+fn events<'b>(body: &'b [u8], ends: &'b [u32]) -> impl Iterator<Item = &'b [u8]> {
+    let mut start = 1;
+    ends.iter().map(move |end| {
+        let event = &body[start..*end as usize - 1];
+        start = *end as usize;
+        event
+    })
+}
+
+/// A body in the making.
+#[derive(Debug, Default)]
+struct Builder {
+    body: Vec<u8>,
+    ends: Vec<u32>,
+}
+
+impl Builder {
+    fn push(&mut self, event: &[u8]) {
+        self.body.push(if self.body.is_empty() { b'[' } else { b',' });
+        self.body.extend_from_slice(event);
+        self.ends.push(u32::try_from(self.body.len() + 1).unwrap_or(u32::MAX));
+    }
+
+    fn finish(mut self, compressor: &mut Compressor) -> io::Result<(Bytes, Vec<u32>)> {
+        self.body.push(b']');
+        Ok((compressor.compress(&self.body)?, self.ends))
+    }
+}
+
+/// Takes the claims of all but the first `events`.
+fn split_off(claims: &mut Vec<Claim>, events: usize) -> Vec<Claim> {
+    let mut left = u32::try_from(events).unwrap_or(u32::MAX);
+    let whole = |claim: &&Claim| {
+        let is_whole = claim.events <= left;
+        left -= if is_whole { claim.events } else { 0 };
+        is_whole
+    };
+    let count = claims.iter().take_while(whole).count();
+    let mut rest = claims.split_off(count);
+    if left > 0
+        && let Some(shared) = rest.first_mut()
+    {
+        claims.push(Claim { events: left, ..shared.clone() });
+        shared.events -= left;
+    }
+    rest
 }
 
 #[cfg(test)]
@@ -141,9 +277,15 @@ mod tests {
             claims: vec![Claim { span, events: 4, lines: 1, held: Box::default() }].into(),
             reservation: Reservation::default(),
         };
-        let mut batcher = Batcher::new(1_000, std::time::Duration::from_secs(1), Spares::default());
+        let mut batcher = Batcher::new(1_000, Spares::default());
         batcher.add(run, tokio::time::Instant::now(), |_| panic!("it is not full"));
         batcher.seal_largest().unwrap()
+    }
+
+    fn text(compression: Compression, parcel: &Parcel) -> String {
+        let mut body = Vec::new();
+        Compressor::new(compression).unwrap().decompress(&parcel.body, &mut body).unwrap();
+        String::from_utf8(body).unwrap()
     }
 
     #[test]
@@ -153,12 +295,25 @@ mod tests {
             let packer = Packer::new(compression).unwrap();
             let mut parcel =
                 packer.pack(batch(), "d".into(), Flow::new(1).sealed(), &Spares::default()).unwrap();
-            packer.keep_retries(&mut parcel, &[Accepted, Retry, Refused, Retry]).unwrap();
-            let mut body = Vec::new();
-            Compressor::new(compression).unwrap().decompress(&parcel.body, &mut body).unwrap();
-            assert_eq!(String::from_utf8(body).unwrap(), "[{\"b\":22},{\"d\":4}]");
-            packer.keep_retries(&mut parcel, &[Retry, Accepted]).unwrap();
+            packer.keep(&mut parcel, &[Accepted, Retry, Refused(0), Retry]).unwrap();
+            assert_eq!(text(compression, &parcel), "[{\"b\":22},{\"d\":4}]");
+            packer.keep(&mut parcel, &[Retry, Accepted]).unwrap();
             assert_eq!(parcel.ends, [10]);
         }
+    }
+
+    #[test]
+    fn a_parcel_is_split_with_its_claims_until_each_event_is_alone() {
+        let packer = Packer::new(Compression::None).unwrap();
+        let mut first = packer.pack(batch(), "d".into(), Flow::new(1).sealed(), &Spares::default()).unwrap();
+        let mut second = packer.split(&mut first).unwrap();
+        assert_eq!(text(Compression::None, &first), "[{\"a\":1},{\"b\":22}]");
+        assert_eq!(text(Compression::None, &second), "[{\"c\":3},{\"d\":4}]");
+        assert_eq!((first.claims[0].events, second.claims[0].events), (2, 2));
+        let last = packer.split(&mut second).unwrap();
+        assert_eq!((text(Compression::None, &last), last.ends.len()), ("[{\"d\":4}]".to_owned(), 1));
+        let mut seen = Vec::new();
+        packer.each(&first, |index, event| seen.push((index, event.to_vec()))).unwrap();
+        assert_eq!(seen, [(0, b"{\"a\":1}".to_vec()), (1, b"{\"b\":22}".to_vec())]);
     }
 }

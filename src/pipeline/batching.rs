@@ -4,11 +4,14 @@
 //! everything when the sources have ended.
 
 use std::{
-    collections::VecDeque,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{
+    sync::{mpsc, watch},
+    time::Instant,
+};
 
 use crate::{
     batch::{Batch, Batcher, Run},
@@ -18,18 +21,23 @@ use crate::{
     spare::Spares,
 };
 
+/// How old a batch may be at least while delivery is behind: many small ones would only wait in line.
+const AGE_MAX_BEHIND: Duration = Duration::from_secs(10);
+
 /// The batcher and what it needs to hand batches on.
 #[derive(Debug)]
 pub(super) struct Batching {
     pub(super) batcher: Batcher,
     pub(super) packer: Arc<Packer>,
-    pub(super) parcels: mpsc::Sender<Parcel>,
+    /// Their bytes are reserved, which bounds them; a channel with a bound of its own would make sources wait where they
+    /// can't look after their files.
+    pub(super) parcels: mpsc::UnboundedSender<Parcel>,
+    pub(super) age_max: Duration,
+    /// Whether delivery is behind.
+    pub(super) behind: watch::Receiver<bool>,
     pub(super) flow: Flow,
     pub(super) datasets: Arc<Mutex<Datasets>>,
     pub(super) spares: Spares,
-    /// Parcels that delivery has not taken yet. Their bytes are reserved, which bounds them; a queue with a bound
-    /// of its own would make sources wait where they can't look after their files.
-    pub(super) queue: VecDeque<Parcel>,
 }
 
 impl Batching {
@@ -37,20 +45,17 @@ impl Batching {
     pub(super) async fn run(mut self, mut runs: mpsc::Receiver<Run>) {
         let mut sealed = Vec::new();
         loop {
-            // While delivery is behind, batches wait to be full: many small ones would only wait in line.
-            let deadline = self.batcher.deadline().filter(|_| self.queue.is_empty());
+            let is_behind = *self.behind.borrow_and_update();
+            let age_max = if is_behind { self.age_max.max(AGE_MAX_BEHIND) } else { self.age_max };
+            let deadline = self.batcher.deadline(age_max);
             tokio::select! {
                 run = runs.recv() => match run {
                     Some(run) => self.batcher.add(run, Instant::now(), |batch| sealed.push(batch)),
                     None => break,
                 },
-                Ok(slot) = self.parcels.reserve(), if !self.queue.is_empty() => {
-                    if let Some(parcel) = self.queue.pop_front() {
-                        slot.send(parcel);
-                    }
-                }
+                Ok(()) = self.behind.changed() => {}
                 () = tokio::time::sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
-                    self.batcher.seal_old(Instant::now(), |batch| sealed.push(batch));
+                    self.batcher.seal_old(age_max, Instant::now(), |batch| sealed.push(batch));
                     self.spares.clear();
                 }
                 () = self.flow.pressed() => {}
@@ -62,10 +67,6 @@ impl Batching {
         }
         self.batcher.seal_all(|batch| sealed.push(batch));
         self.pack(&mut sealed);
-        for parcel in self.queue {
-            // Delivery ends after the batcher: it takes every parcel.
-            let _ = self.parcels.send(parcel).await;
-        }
     }
 
     fn pack(&mut self, sealed: &mut Vec<Batch>) {
@@ -73,7 +74,8 @@ impl Batching {
             let dataset =
                 self.datasets.lock().unwrap_or_else(PoisonError::into_inner).name(batch.key.dataset);
             match self.packer.pack(batch, dataset, self.flow.sealed(), &self.spares) {
-                Ok(parcel) => self.queue.push_back(parcel),
+                // Delivery ends after the batcher: it takes every parcel.
+                Ok(parcel) => drop(self.parcels.send(parcel)),
                 Err(error) => {
                     tracing::error!(%error, "a batch could not be compressed; it stays unacknowledged");
                 }

@@ -12,6 +12,7 @@ use std::{
 use hive::{Event, Fault, Hive, Options};
 use hivetail::{
     ack::Counts,
+    api_key::Found,
     config::Config,
     pipeline::{self, Job},
 };
@@ -63,7 +64,7 @@ impl Stage {
     pub(crate) fn start(&self, toml: &str, once: bool) -> Agent {
         let config = Config::parse("test.toml", toml).unwrap_or_else(|error| panic!("{error}"));
         let stop = CancellationToken::new();
-        let job = Job { config, api_key: "test".into(), once, keeps_state: true };
+        let job = Job { config, api_key: Found { key: "test".into(), file: None }, once, keeps_state: true };
         let task = tokio::spawn(pipeline::run(job, stop.clone()));
         Agent { stop, task }
     }

@@ -159,7 +159,8 @@ fn begins_like(mut gz: &File, print: Print, position: u64) -> io::Result<bool> {
 fn unpacked(mut gz: &File, to: &Path, needed: Needed<'_>, bytes_max: u64) -> io::Result<Option<File>> {
     let read_max = UNPACKED_BYTES_MIN.max(gz.metadata()?.len().saturating_mul(UNPACKED_RATIO_MAX));
     let from = needed.from();
-    let (file, mut block, mut at) = (create(to)?, vec![0; BLOCK_BYTES], 0);
+    let (file, mut block) = (create(to)?, vec![0; BLOCK_BYTES]);
+    let (mut at, mut whole_to) = (0, 0);
     gz.rewind()?;
     let mut decoder = MultiGzDecoder::new(gz);
     loop {
@@ -167,8 +168,11 @@ fn unpacked(mut gz: &File, to: &Path, needed: Needed<'_>, bytes_max: u64) -> io:
             Ok(0) => break,
             Ok(read) => read,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            // One that is being written, or is damaged: what could be read counts.
-            Err(_) if at > needed.position => break,
+            // One that is being written, or is damaged: the whole lines that could be read count.
+            Err(_) if whole_to > needed.position => {
+                file.set_len(whole_to)?;
+                break;
+            }
             Err(error) => return Err(error),
         };
         let end = at + read as u64;
@@ -180,6 +184,9 @@ fn unpacked(mut gz: &File, to: &Path, needed: Needed<'_>, bytes_max: u64) -> io:
         file.write_all_at(&block[skip..read], at + skip as u64)?;
         if at < HEAD_BYTES as u64 {
             file.write_all_at(&block[..skip.min(HEAD_BYTES)], at)?;
+        }
+        if let Some(newline) = memchr::memrchr(b'\n', &block[..read]) {
+            whole_to = at + newline as u64 + 1;
         }
         at = end;
     }
@@ -252,5 +259,24 @@ mod tests {
         }
         let needed = Needed { position: 0, held: &[] };
         assert!(unpack(&gz, &to, needed, (Print::default(), 0), 1_000).unwrap().is_none(), "too large");
+    }
+
+    /// Found by torture: part of a line, from a `.gz` that was just being made, was shipped as a line.
+    #[test]
+    fn of_a_gz_that_is_being_made_only_whole_lines_count() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, gz, to) = (dir.path().join("a"), dir.path().join("a.gz"), path(dir.path(), 7));
+        let text = text();
+        fs::write(&path, &text).unwrap();
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(&text).unwrap();
+        let packed = encoder.finish().unwrap();
+        fs::write(&gz, &packed[..packed.len() / 2]).unwrap();
+        let (file, gz) = (File::open(&path).unwrap(), File::open(&gz).unwrap());
+        let needed = Needed { position: 7, held: &[] };
+        unpack(&gz, &to, needed, (print(&file, 7), 7), 1 << 30).unwrap().unwrap();
+        let unpacked = fs::read(&to).unwrap();
+        assert!(unpacked.len() > text.len() / 4 && unpacked.len() < text.len());
+        assert!(unpacked == text[..unpacked.len()] && unpacked.last() == Some(&b'\n'));
     }
 }

@@ -1,0 +1,265 @@
+//! One attempt: a parcel is sent, its answer read, and each event that has a final outcome is decided.
+//!
+//! Takes a parcel, gives what is to become of it. What was refused for good is on the disk as a dead letter before the
+//! ledger hears of it; if that can't be written, the events stay and are tried again.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, SystemTime},
+};
+
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    client::{Client, ClientError, Reply},
+    gate::Failure,
+    pack::{Packer, Parcel},
+    verdict::{self, Answer, Scope, Verdict},
+};
+use crate::{
+    ack::{Claim, Outcome, SharedLedger},
+    clock::Clock,
+    dead_letter::{self, DeadLetters},
+    telemetry::Metrics,
+};
+
+/// When events that should have become dead letters are tried again.
+const UNBURIED_DELAY: Duration = Duration::from_secs(30);
+
+/// What attempts need of the rest.
+#[derive(Debug)]
+pub struct Desk {
+    /// Talks to the API.
+    pub client: Client,
+    /// Packs again what has to be sent again.
+    pub packer: Arc<Packer>,
+    /// Is told each outcome.
+    pub ledger: Arc<SharedLedger>,
+    /// Counts attempts.
+    pub metrics: Arc<Metrics>,
+    /// Keeps what is refused; `None` without a state directory.
+    pub dead_letters: Option<Arc<DeadLetters>>,
+    /// When it is.
+    pub clock: Clock,
+    /// Cancelled when delivery has to stop trying.
+    pub give_up: CancellationToken,
+}
+
+/// What is to become of a parcel.
+pub(super) enum Next {
+    /// Every event is decided.
+    Done,
+    /// The other end is well, but some events have to be sent again, not before that delay if there is one.
+    Again(Parcel, Option<Duration>),
+    /// The body was not taken as a whole: its halves are to be sent.
+    Halves(Parcel, Parcel),
+    /// All of it has to be sent again.
+    Failed(Parcel, Failure),
+    /// All of it has to be sent again when a person has acted.
+    Held(Parcel, Scope),
+    /// Delivery has to stop.
+    GivenUp(Parcel),
+}
+
+/// How many verdicts of each kind a claim got.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Tally {
+    accepted: u32,
+    refused: u32,
+    again: u32,
+}
+
+fn tally<'c>(claims: &'c [Claim], verdicts: &[Verdict]) -> Vec<(&'c Claim, Tally)> {
+    let mut rest = verdicts.iter();
+    let count = |claim: &'c Claim| {
+        let mut tally = Tally::default();
+        for verdict in rest.by_ref().take(claim.events as usize) {
+            match verdict {
+                Verdict::Accepted => tally.accepted += 1,
+                Verdict::Refused(_) => tally.refused += 1,
+                Verdict::Retry | Verdict::Trim => tally.again += 1,
+            }
+        }
+        (claim, tally)
+    };
+    claims.iter().map(count).collect()
+}
+
+impl Desk {
+    /// Sends a parcel and does what its answer says.
+    pub(super) async fn attempt(&self, parcel: Parcel) -> Next {
+        let (body, events) = (parcel.body.clone(), parcel.ends.len());
+        let reply = tokio::select! {
+            reply = self.client.send(&parcel.dataset, body, events, self.clock.now()) => reply,
+            () = self.give_up.cancelled() => return Next::GivenUp(parcel),
+        };
+        self.metrics.requests.fetch_add(1, Ordering::Relaxed);
+        self.metrics.wire_bytes.fetch_add(parcel.body.len() as u64, Ordering::Relaxed);
+        let Reply { status, retry_after, body } = match reply {
+            Ok(reply) => reply,
+            Err(error) => return self.unanswered(parcel, &error),
+        };
+        match verdict::judge(status, &body, events) {
+            Answer::Events(verdicts, reasons) => self.settle(parcel, verdicts, reasons).await,
+            Answer::Retry { reason, limited } => {
+                let failure = Failure { for_all: false, limited, retry_after };
+                self.failed(parcel, failure, &reason)
+            }
+            Answer::Split(reason) => self.split(parcel, reason).await,
+            Answer::Hold(scope, reason) => {
+                self.say_held(&parcel, scope, &reason);
+                Next::Held(parcel, scope)
+            }
+        }
+    }
+
+    fn unanswered(&self, parcel: Parcel, error: &ClientError) -> Next {
+        let failure = Failure { for_all: error.is_for_all(), ..Failure::default() };
+        self.failed(parcel, failure, &error.to_string())
+    }
+
+    fn failed(&self, parcel: Parcel, failure: Failure, reason: &str) -> Next {
+        let events = parcel.ends.len();
+        self.metrics.retried.fetch_add(events as u64, Ordering::Relaxed);
+        tracing::warn!(dataset = %parcel.dataset, events, reason, "not delivered, trying again");
+        Next::Failed(parcel, failure)
+    }
+
+    fn say_held(&self, parcel: &Parcel, scope: Scope, reason: &str) {
+        let events = parcel.ends.len();
+        self.metrics.retried.fetch_add(events as u64, Ordering::Relaxed);
+        let what = match scope {
+            Scope::Destination => {
+                "nothing is delivered until someone mends it: keeping all events, trying twice a minute"
+            }
+            Scope::Dataset => {
+                "this dataset takes nothing until someone mends it: keeping its events, trying twice a minute"
+            }
+        };
+        tracing::error!(dataset = %parcel.dataset, events, reason, "{what}");
+    }
+
+    /// A body that is not taken is halved until the event that is the cause is alone; that one is refused.
+    async fn split(&self, mut parcel: Parcel, reason: String) -> Next {
+        if parcel.ends.len() <= 1 {
+            return self.settle(parcel, vec![Verdict::Refused(0)], vec![reason]).await;
+        }
+        self.metrics.splits.fetch_add(1, Ordering::Relaxed);
+        match self.packer.split(&mut parcel) {
+            Ok(rest) => {
+                tracing::warn!(dataset = %parcel.dataset, reason, "not taken as a whole: trying its halves");
+                Next::Halves(parcel, rest)
+            }
+            Err(error) => self.failed(parcel, Failure::default(), &error.to_string()),
+        }
+    }
+
+    /// Decides what can be decided.
+    async fn settle(&self, mut parcel: Parcel, mut verdicts: Vec<Verdict>, mut reasons: Vec<String>) -> Next {
+        if parcel.trimmed {
+            let refused = Verdict::Refused(reasons.len());
+            let again = verdicts.iter_mut().filter(|verdict| **verdict == Verdict::Trim);
+            if again.map(|verdict| *verdict = refused).count() > 0 {
+                reasons.push("400 Event has too many columns, even when trimmed".to_owned());
+            }
+        }
+        let delay = self.bury(&parcel, &mut verdicts, &reasons).await;
+        let refused = if self.dead_letters.is_some() { Outcome::DeadLettered } else { Outcome::Refused };
+        let tallies = tally(&parcel.claims, &verdicts);
+        self.ledger.with(|ledger| {
+            for (claim, tally) in &tallies {
+                ledger.decide(claim, tally.accepted, Outcome::Accepted);
+                ledger.decide(claim, tally.refused, refused);
+            }
+        });
+        let left = |(claim, tally): &(&Claim, Tally)| {
+            (tally.again > 0).then(|| Claim { events: tally.again, ..(*claim).clone() })
+        };
+        let left: Vec<Claim> = tallies.iter().filter_map(left).collect();
+        if left.is_empty() {
+            return Next::Done;
+        }
+        let all = left.iter().map(|claim| claim.events as usize).sum::<usize>() == parcel.ends.len();
+        parcel.claims = left;
+        if all && delay.is_none() && !verdicts.contains(&Verdict::Trim) {
+            // Each on its own, but all of them: it is the other end that is out of order.
+            return self.failed(parcel, Failure::default(), "no event was taken");
+        }
+        if let Err(error) = self.packer.keep(&mut parcel, &verdicts) {
+            // Claims and events would no longer match: leave the rest to a restart, which reads it again.
+            tracing::error!(%error, "a batch could not be packed again");
+            return Next::Done;
+        }
+        let events = parcel.ends.len();
+        self.metrics.retried.fetch_add(events as u64, Ordering::Relaxed);
+        tracing::warn!(dataset = %parcel.dataset, events, "some events were not taken, trying them again");
+        Next::Again(parcel, delay)
+    }
+
+    /// Makes dead letters of what is refused. If they can't be written, the events are to be tried again, after the delay
+    /// that is answered.
+    async fn bury(&self, parcel: &Parcel, verdicts: &mut [Verdict], reasons: &[String]) -> Option<Duration> {
+        let is_refused = |verdict: &&Verdict| matches!(verdict, Verdict::Refused(_));
+        let events = verdicts.iter().filter(is_refused).count();
+        if events == 0 {
+            return None;
+        }
+        let kept = self.dead_letters.is_some();
+        tracing::error!(dataset = %parcel.dataset, events, ?reasons, kept, "refused for good");
+        let letters = Arc::clone(self.dead_letters.as_ref()?);
+        let (mut lines, time) = (Vec::new(), self.clock.now());
+        let written = self.packer.each(parcel, |index, event| {
+            if let Some(Verdict::Refused(number)) = verdicts.get(index) {
+                let reason = reasons.get(*number).map_or("", String::as_str);
+                dead_letter::write_line(&mut lines, time, &parcel.dataset, reason, event);
+            }
+        });
+        let buried = match written {
+            Ok(()) => {
+                let bury = move || letters.bury(&lines, SystemTime::now());
+                tokio::task::spawn_blocking(bury)
+                    .await
+                    .unwrap_or_else(|error| Err(std::io::Error::other(error)))
+            }
+            Err(error) => Err(error),
+        };
+        let error = buried.err()?;
+        tracing::error!(%error, events, "dead letters can't be written: keeping the events and trying again");
+        for verdict in verdicts.iter_mut().filter(|verdict| is_refused(&&**verdict)) {
+            *verdict = Verdict::Retry;
+        }
+        Some(UNBURIED_DELAY)
+    }
+
+    /// What can be read again stays undecided and will be; the rest is lost, and counted.
+    pub(super) fn abandon(&self, parcel: &Parcel) {
+        if !parcel.replayable {
+            self.ledger.with(|ledger| {
+                for claim in &parcel.claims {
+                    ledger.decide(claim, claim.events, Outcome::Shutdown);
+                }
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ack::{Ledger, Passed};
+
+    #[test]
+    fn verdicts_are_tallied_by_claim() {
+        let mut ledger = Ledger::default();
+        let stream = ledger.open_stream(crate::ack::End::default());
+        let mut claim = |end, events| {
+            let span = ledger.open_span(stream, end, Passed { lines: events, blank: 0 }, &[]);
+            Claim { span, events, lines: 1, held: Box::default() }
+        };
+        let claims = [claim(1, 2), claim(2, 3)];
+        use Verdict::{Accepted, Refused, Retry, Trim};
+        let tallies = tally(&claims, &[Accepted, Retry, Refused(0), Retry, Trim]);
+        let tally = |accepted, refused, again| Tally { accepted, refused, again };
+        assert_eq!(tallies, [(&claims[0], tally(1, 0, 1)), (&claims[1], tally(0, 1, 2))]);
+    }
+}

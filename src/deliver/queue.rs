@@ -1,0 +1,199 @@
+//! The queue: parcels that wait for their turn, the oldest first, and datasets that are held.
+//!
+//! Takes sealed batches and those that have to be sent again, gives the one that is to be sent next. A dataset that nobody
+//! but a person can mend is held: one of its parcels tries now and then, and none stands in the way of another dataset.
+//! Pure: the time comes in.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::{gate::PROBE_INTERVAL, pack::Parcel};
+
+/// All parcels that wait.
+#[derive(Debug, Default)]
+pub struct Queue {
+    lanes: BTreeMap<Arc<str>, Lane>,
+    len: usize,
+    last_number: u64,
+}
+
+/// One dataset's.
+#[derive(Debug, Default)]
+struct Lane {
+    waiting: VecDeque<Waiting>,
+    /// When one of them may try, if the dataset is held; `None` inside while one does.
+    held: Option<Option<Instant>>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    parcel: Parcel,
+    not_before: Instant,
+}
+
+impl Lane {
+    /// Which of its parcels may be sent now.
+    fn due(&self, now: Instant) -> Option<usize> {
+        match self.held {
+            Some(None) => None,
+            Some(Some(probe_at)) => (probe_at <= now && !self.waiting.is_empty()).then_some(0),
+            None => self.waiting.iter().position(|waiting| waiting.not_before <= now),
+        }
+    }
+
+    /// When one of its parcels may be sent; `None` if there is none, or it is being tried whether one may.
+    fn next_at(&self) -> Option<Instant> {
+        match self.held {
+            Some(None) => None,
+            Some(probe_at) => probe_at.filter(|_| !self.waiting.is_empty()),
+            None => self.waiting.iter().map(|waiting| waiting.not_before).min(),
+        }
+    }
+}
+
+impl Queue {
+    /// Adds a new parcel.
+    pub fn push(&mut self, mut parcel: Parcel, now: Instant) {
+        self.last_number += 1;
+        parcel.number = self.last_number;
+        self.put_back(parcel, Duration::ZERO, now);
+    }
+
+    /// Puts a parcel back at its place, not to be sent again before the delay is over.
+    pub fn put_back(&mut self, parcel: Parcel, delay: Duration, now: Instant) {
+        let lane = self.lanes.entry(Arc::clone(&parcel.dataset)).or_default();
+        let place = lane.waiting.partition_point(|waiting| waiting.parcel.number < parcel.number);
+        lane.waiting.insert(place, Waiting { parcel, not_before: now + delay });
+        self.len += 1;
+    }
+
+    /// Takes the parcel that is to be sent now: of those that may be, the oldest.
+    pub fn next(&mut self, now: Instant) -> Option<Parcel> {
+        let due = |lane: &Lane| {
+            let index = lane.due(now)?;
+            Some((lane.waiting.get(index)?.parcel.number, index))
+        };
+        let lanes = self.lanes.values_mut().filter_map(|lane| Some((due(lane)?, lane)));
+        let ((_, index), lane) = lanes.min_by_key(|((number, _), _)| *number)?;
+        if let Some(probe_at) = &mut lane.held {
+            *probe_at = None;
+        }
+        self.len -= 1;
+        lane.waiting.remove(index).map(|waiting| waiting.parcel)
+    }
+
+    /// When the next parcel may be sent.
+    #[must_use]
+    pub fn next_at(&self) -> Option<Instant> {
+        self.lanes.values().filter_map(Lane::next_at).min()
+    }
+
+    /// Holds a dataset; answers whether it was not held before.
+    pub fn hold(&mut self, dataset: &Arc<str>, now: Instant) -> bool {
+        let lane = self.lanes.entry(Arc::clone(dataset)).or_default();
+        let is_new = lane.held.is_none();
+        lane.held = Some(Some(now + PROBE_INTERVAL));
+        is_new
+    }
+
+    /// A parcel of a dataset came back without a word on whether that is still held.
+    pub fn try_again(&mut self, dataset: &str, delay: Duration, now: Instant) {
+        if let Some(held) = self.lanes.get_mut(dataset).and_then(|lane| lane.held.as_mut()) {
+            held.get_or_insert(now + delay);
+        }
+    }
+
+    /// A dataset takes events; answers whether it was held before.
+    pub fn release(&mut self, dataset: &str) -> bool {
+        self.lanes.get_mut(dataset).is_some_and(|lane| lane.held.take().is_some())
+    }
+
+    /// How many parcels wait.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether none does.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// How many parcels wait whose dataset is not held.
+    #[must_use]
+    pub fn free_len(&self) -> usize {
+        self.lanes.values().filter(|lane| lane.held.is_none()).map(|lane| lane.waiting.len()).sum()
+    }
+
+    /// How many datasets are held.
+    #[must_use]
+    pub fn held_datasets(&self) -> usize {
+        self.lanes.values().filter(|lane| lane.held.is_some()).count()
+    }
+
+    /// Takes all that wait.
+    pub fn drain(&mut self) -> impl Iterator<Item = Parcel> {
+        self.len = 0;
+        std::mem::take(&mut self.lanes)
+            .into_values()
+            .flat_map(|lane| lane.waiting)
+            .map(|waiting| waiting.parcel)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn queue(datasets: &[&str], now: Instant) -> Queue {
+        let mut queue = Queue::default();
+        for dataset in datasets {
+            queue.push(Parcel::empty((*dataset).into()), now);
+        }
+        queue
+    }
+
+    fn numbers(queue: &mut Queue, now: Instant) -> Vec<u64> {
+        std::iter::from_fn(|| queue.next(now)).map(|parcel| parcel.number).collect()
+    }
+
+    #[test]
+    fn the_oldest_that_may_be_sent_comes_first() {
+        let now = Instant::now();
+        let mut queue = queue(&["b", "a", "b", "a"], now);
+        let first = queue.next(now).unwrap();
+        assert_eq!((first.number, queue.len()), (1, 3));
+        queue.put_back(first, SECOND, now);
+        assert_eq!(numbers(&mut queue, now), [2, 3, 4], "who waits stands in nobody's way");
+        assert_eq!(queue.next_at(), Some(now + SECOND));
+        queue.push(Parcel::empty("b".into()), now);
+        assert_eq!(numbers(&mut queue, now + SECOND), [1, 5], "but keeps its place");
+        assert!(queue.is_empty() && queue.next_at().is_none());
+    }
+
+    #[test]
+    fn a_held_dataset_tries_now_and_then_and_holds_up_no_other() {
+        let now = Instant::now();
+        let mut queue = queue(&["a", "a", "b"], now);
+        assert!(queue.hold(&"a".into(), now) && !queue.hold(&"a".into(), now));
+        assert_eq!(numbers(&mut queue, now), [3]);
+        assert_eq!((queue.next_at(), queue.free_len()), (Some(now + PROBE_INTERVAL), 0));
+        let later = now + PROBE_INTERVAL;
+        let probe = queue.next(later).unwrap();
+        assert_eq!(probe.number, 1);
+        assert!(queue.next(later).is_none() && queue.next_at().is_none(), "one at a time");
+        queue.put_back(probe, Duration::ZERO, later);
+        queue.try_again("a", SECOND, later);
+        assert_eq!(queue.next_at(), Some(later + SECOND));
+        assert!(queue.release("a") && !queue.release("a"));
+        assert_eq!(numbers(&mut queue, later), [1, 2]);
+    }
+}
