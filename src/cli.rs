@@ -218,6 +218,12 @@ async fn ship(config: Config, once: bool, keeps_state: bool) -> anyhow::Result<E
 /// The exit code tells the truth: 0 only if nothing is lost, and, when the input had an end, nothing is left.
 fn verdict(report: &Report, stopped: bool) -> ExitCode {
     let counts = &report.counts;
+    if counts.dead_lettered > 0 {
+        tracing::warn!(
+            lines = counts.dead_lettered,
+            "lines refused for good: kept as dead letters, see `hivetail dead-letter list`"
+        );
+    }
     if counts.shutdown > 0 {
         tracing::error!(
             lines = counts.shutdown,
@@ -237,7 +243,11 @@ fn verdict(report: &Report, stopped: bool) -> ExitCode {
         );
     }
     let lost = report.failed || counts.shutdown + counts.refused + report.unreachable > 0;
-    if lost || (counts.open > 0 && !stopped) { ExitCode::from(1) } else { ExitCode::SUCCESS }
+    if lost || (counts.open + counts.dead_lettered > 0 && !stopped) {
+        ExitCode::from(1)
+    } else {
+        ExitCode::SUCCESS
+    }
 }
 
 /// Bad configuration: said plainly, since logging may not be what the reader looks at.

@@ -77,7 +77,7 @@ impl Courier {
     }
 
     /// Delivers until there are no more parcels, or it is told to give up.
-    pub async fn run(mut self, mut parcels: mpsc::UnboundedReceiver<Parcel>) {
+    pub async fn run(mut self, mut parcels: mpsc::Receiver<Parcel>) {
         let mut more = true;
         let give_up = self.desk.give_up.clone();
         while more || !self.queue.is_empty() || !self.running.is_empty() {
@@ -140,10 +140,10 @@ impl Courier {
                 let delay = delay.unwrap_or_else(|| parcel.backoff.next_delay(None, fastrand::f64()));
                 self.queue.put_back(parcel, delay, now);
             }
-            Next::Halves(first, second) => {
+            Next::Halves(halves) => {
                 self.delivered(ticket, &dataset, now);
-                self.queue.put_back(second, Duration::ZERO, now);
-                self.queue.put_back(first, Duration::ZERO, now);
+                // Both have the place of the whole: the last that is put there comes first.
+                halves.into_iter().rev().for_each(|half| self.queue.put_back(half, Duration::ZERO, now));
             }
             Next::Failed(mut parcel, failure) => {
                 self.gate.fail(ticket, failure, now, fastrand::f64());
@@ -217,7 +217,7 @@ impl Courier {
     }
 
     /// Leaves what is not delivered.
-    async fn give_up(mut self, parcels: &mut mpsc::UnboundedReceiver<Parcel>) {
+    async fn give_up(mut self, parcels: &mut mpsc::Receiver<Parcel>) {
         while let Some(ended) = self.running.join_next().await {
             self.ended(ended);
         }

@@ -49,6 +49,8 @@ use crate::{
 
 /// Runs on their way to the batcher; each has its bytes reserved.
 const RUNS_QUEUED_MAX: usize = 8;
+/// Parcels on their way to delivery, likewise.
+const PARCELS_QUEUED_MAX: usize = 8;
 
 /// What a pipeline is to do.
 #[derive(Debug)]
@@ -133,7 +135,7 @@ pub async fn run(job: Job, stop: CancellationToken) -> Result<Report, StartError
     let key = KeyWatch::new(job.api_key.key.clone(), job.api_key.file.clone());
     let (courier, behind) = Courier::new(desk, key, config.deliver.concurrency.get());
     let (to_batcher, runs) = mpsc::channel(RUNS_QUEUED_MAX);
-    let (to_courier, parcels) = mpsc::unbounded_channel();
+    let (to_courier, parcels) = mpsc::channel(PARCELS_QUEUED_MAX);
     let batching = Batching {
         batcher: Batcher::new(config.batch.max_bytes.get(), shared.spares.clone()),
         packer,

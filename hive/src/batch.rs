@@ -54,20 +54,36 @@ pub(crate) async fn receive(
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
             return Refusal { retry_after, ..Refusal::new(status, error) }.into_response();
         }
+        Fault::Html { status } => {
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            let page = format!("<html><body><h1>{status}</h1></body></html>");
+            return (status, [(header::CONTENT_TYPE, "text/html")], page).into_response();
+        }
         Fault::Garbage => {
             return ([(header::CONTENT_TYPE, "text/html")], "<html>not JSON</html>").into_response();
         }
         Fault::Hang => std::future::pending::<()>().await,
         Fault::Delay { delay_ms } => sleep(Duration::from_millis(delay_ms)).await,
-        Fault::PerEvent(_) | Fault::Reset | Fault::ReplyLost | Fault::ShortReply(_) | Fault::Pass => {}
+        Fault::PerEvent(_)
+        | Fault::TooManyColumns
+        | Fault::Reset
+        | Fault::ReplyLost
+        | Fault::ShortReply(_)
+        | Fault::Pass => {}
     }
 
-    let forced: &[u16] = if let Fault::PerEvent(statuses) = &fault { statuses } else { &[] };
+    let forced: Vec<Status> = match &fault {
+        Fault::PerEvent(statuses) => statuses.iter().map(|status| Status::forced(*status)).collect(),
+        Fault::TooManyColumns => vec![Status::TOO_MANY_COLUMNS],
+        _ => Vec::new(),
+    };
     let settled = content.and_then(|content| {
-        if shared.sink {
-            count(&shared, &content, forced)
+        if shared.poison.is_in(&content) {
+            Err(Refusal::body_malformed())
+        } else if shared.sink {
+            count(&shared, &content, &forced)
         } else {
-            store(&shared, &dataset, &content, forced)
+            store(&shared, &dataset, &content, &forced)
         }
     });
     match (settled, fault) {
@@ -114,11 +130,11 @@ async fn read(
 }
 
 /// Sink mode: counts the events and looks no further.
-fn count(shared: &Shared, content: &[u8], forced: &[u16]) -> Result<Vec<Status>, Refusal> {
+fn count(shared: &Shared, content: &[u8], forced: &[Status]) -> Result<Vec<Status>, Refusal> {
     let mut statuses = vec![Status::ACCEPTED; judge::count(content)?];
     if !forced.is_empty() {
         for (status, &forced) in statuses.iter_mut().zip(forced.iter().cycle()) {
-            *status = Status::forced(forced);
+            *status = forced;
         }
     }
     let accepted = statuses.iter().filter(|status| **status == Status::ACCEPTED).count();
@@ -127,12 +143,12 @@ fn count(shared: &Shared, content: &[u8], forced: &[u16]) -> Result<Vec<Status>,
 }
 
 /// Judges the events and stores the accepted ones.
-fn store(shared: &Shared, dataset: &str, content: &[u8], forced: &[u16]) -> Result<Vec<Status>, Refusal> {
+fn store(shared: &Shared, dataset: &str, content: &[u8], forced: &[Status]) -> Result<Vec<Status>, Refusal> {
     let mut verdicts = judge::judge(content, Timestamp::now())?;
     if !forced.is_empty() {
         for (verdict, &forced) in verdicts.iter_mut().zip(forced.iter().cycle()) {
-            if verdict.is_ok() && Status::forced(forced) != Status::ACCEPTED {
-                *verdict = Err(Status::forced(forced));
+            if verdict.is_ok() && forced != Status::ACCEPTED {
+                *verdict = Err(forced);
             }
         }
     }

@@ -41,8 +41,32 @@ pub enum Fault {
     ShortReply(usize),
     /// HTTP 200 with a body that is not JSON; nothing is stored.
     Garbage,
+    /// The whole request is refused with this HTTP status and a page of HTML, as by a proxy; nothing is stored. A status
+    /// outside of 100–999 becomes 500.
+    Html {
+        /// The HTTP status.
+        status: u16,
+    },
+    /// Every event is refused for having too many columns.
+    TooManyColumns,
     /// Nothing: this request is answered as usual.
     Pass,
+}
+
+/// A text that makes every body malformed which has it, until told otherwise.
+#[derive(Default)]
+pub(crate) struct Poison(Mutex<Option<String>>);
+
+impl Poison {
+    pub(crate) fn set(&self, text: Option<String>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = text;
+    }
+
+    pub(crate) fn is_in(&self, content: &[u8]) -> bool {
+        let poison = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_in = |text: &String| content.windows(text.len().max(1)).any(|part| part == text.as_bytes());
+        poison.as_ref().is_some_and(is_in)
+    }
 }
 
 /// The faults still to come.

@@ -78,6 +78,11 @@ impl Hive {
         self.shared.script.append(faults);
     }
 
+    /// From now on every body with that text in it is answered as malformed; with `None` none is.
+    pub fn poison(&self, text: Option<&str>) {
+        self.shared.poison.set(text.map(str::to_owned));
+    }
+
     /// All stored events in the order they came, the oldest first.
     pub fn events(&self) -> Vec<Event> {
         self.shared.store().events().map(Event::from).collect()

@@ -5,7 +5,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::fault::Script;
+use crate::fault::{Poison, Script};
 use crate::stats::{Counters, Stats};
 use crate::store::Store;
 
@@ -16,12 +16,14 @@ pub(crate) struct Shared {
     pub(crate) sink: bool,
     pub(crate) counters: Counters,
     pub(crate) script: Script,
+    pub(crate) poison: Poison,
     store: Mutex<Store>,
 }
 
 impl Shared {
     pub(crate) fn new(url: String, sink: bool, store: Store) -> Shared {
-        Shared { url, sink, counters: Counters::new(), script: Script::default(), store: Mutex::new(store) }
+        let (script, poison) = (Script::default(), Poison::default());
+        Shared { url, sink, counters: Counters::new(), script, poison, store: Mutex::new(store) }
     }
 
     pub(crate) fn store(&self) -> MutexGuard<'_, Store> {

@@ -52,7 +52,7 @@ pub(super) enum Next {
     /// The other end is well, but some events have to be sent again, not before that delay if there is one.
     Again(Parcel, Option<Duration>),
     /// The body was not taken as a whole: its halves are to be sent.
-    Halves(Parcel, Parcel),
+    Halves(Box<[Parcel; 2]>),
     /// All of it has to be sent again.
     Failed(Parcel, Failure),
     /// All of it has to be sent again when a person has acted.
@@ -148,7 +148,7 @@ impl Desk {
         match self.packer.split(&mut parcel) {
             Ok(rest) => {
                 tracing::warn!(dataset = %parcel.dataset, reason, "not taken as a whole: trying its halves");
-                Next::Halves(parcel, rest)
+                Next::Halves(Box::new([parcel, rest]))
             }
             Err(error) => self.failed(parcel, Failure::default(), &error.to_string()),
         }

@@ -29,9 +29,8 @@ const AGE_MAX_BEHIND: Duration = Duration::from_secs(10);
 pub(super) struct Batching {
     pub(super) batcher: Batcher,
     pub(super) packer: Arc<Packer>,
-    /// Their bytes are reserved, which bounds them; a channel with a bound of its own would make sources wait where they
-    /// can't look after their files.
-    pub(super) parcels: mpsc::UnboundedSender<Parcel>,
+    /// Delivery takes them at once, whatever it can send; their bytes are reserved, which bounds them.
+    pub(super) parcels: mpsc::Sender<Parcel>,
     pub(super) age_max: Duration,
     /// Whether delivery is behind.
     pub(super) behind: watch::Receiver<bool>,
@@ -63,19 +62,19 @@ impl Batching {
             if self.flow.must_seal() && runs.is_empty() && sealed.is_empty() {
                 sealed.extend(self.batcher.seal_largest());
             }
-            self.pack(&mut sealed);
+            self.pack(&mut sealed).await;
         }
         self.batcher.seal_all(|batch| sealed.push(batch));
-        self.pack(&mut sealed);
+        self.pack(&mut sealed).await;
     }
 
-    fn pack(&mut self, sealed: &mut Vec<Batch>) {
+    async fn pack(&self, sealed: &mut Vec<Batch>) {
         for batch in sealed.drain(..) {
             let dataset =
                 self.datasets.lock().unwrap_or_else(PoisonError::into_inner).name(batch.key.dataset);
             match self.packer.pack(batch, dataset, self.flow.sealed(), &self.spares) {
                 // Delivery ends after the batcher: it takes every parcel.
-                Ok(parcel) => drop(self.parcels.send(parcel)),
+                Ok(parcel) => drop(self.parcels.send(parcel).await),
                 Err(error) => {
                     tracing::error!(%error, "a batch could not be compressed; it stays unacknowledged");
                 }

@@ -147,6 +147,6 @@ async fn the_key_is_never_shown() {
         child.wait_with_output().unwrap()
     });
     let output = output.await.unwrap();
-    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
     assert!(stderr(&output).contains("unknown API key") && !stderr(&output).contains("secret"));
 }

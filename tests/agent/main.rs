@@ -14,6 +14,7 @@ mod hostile;
 mod interleavings;
 mod joins;
 mod kubernetes;
+mod refusals;
 mod restart;
 mod rotation;
 mod shutdown;
