@@ -315,6 +315,14 @@ impl Ledger {
         SpanId { stream: id, sequence }
     }
 
+    /// Enters lines whose events were sent before and are taken from where they were kept.
+    pub fn open_recovered_span(&mut self, id: StreamId, end: impl Into<End>, lines: u32) -> SpanId {
+        let span = self.open_span(id, end, Passed { lines, blank: 0 }, &[]);
+        self.counts.recovered += u64::from(lines);
+        self.counts.read -= u64::from(lines);
+        span
+    }
+
     /// Enters the outcome of that many of a claim's events. Each has one line at home, which has its outcome; the others
     /// are joined.
     pub fn decide(&mut self, claim: &Claim, events: u32, outcome: Outcome) {

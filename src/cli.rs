@@ -4,6 +4,7 @@
 //! for wrong usage, 78 for bad configuration (`sysexits.h`, `EX_CONFIG`).
 
 mod check;
+mod dead_letter;
 mod parse;
 mod pretty;
 
@@ -63,6 +64,14 @@ enum Command {
         /// Ask nobody.
         #[arg(long)]
         offline: bool,
+    },
+    /// See what Honeycomb refused for good, or send it again.
+    DeadLetter {
+        /// The configuration file.
+        #[arg(short, long, default_value = "/etc/hivetail/config.toml", global = true)]
+        config: PathBuf,
+        #[command(subcommand)]
+        action: dead_letter::Action,
     },
 }
 
@@ -157,6 +166,7 @@ impl Cli {
                 }
             },
             Command::Parse(parse) => parse.run(),
+            Command::DeadLetter { config, action } => action.run(&config),
             Command::Check { config, offline } => match load(&config) {
                 Ok(loaded) => check::run(&config, &loaded, offline).await,
                 Err(error) => complain(&error),

@@ -28,7 +28,7 @@ use crate::{
     clock::Clock,
     config::{Config, Ranged, Source, SourceType, Start, Variant},
     dataset::Datasets,
-    dead_letter::DeadLetters,
+    dead_letter::{DeadLetters, retry_folder},
     deliver::{
         Courier, Desk, KeyWatch, Packer,
         client::{Client, ClientError, Settings},
@@ -39,6 +39,7 @@ use crate::{
     shutdown::Deadlines,
     source::{
         Feed,
+        dead_letters::DeadLetterSource,
         file::{FileSource, Settings as FileSettings, discover::Discovery, remove_strays},
         kubernetes::{Environment, OwnPod},
         stdin::StdinSource,
@@ -153,7 +154,8 @@ pub async fn run(job: Job, stop: CancellationToken) -> Result<Report, StartError
         tokio::spawn(saving::run(Arc::new(store), ledger, register, saved.clone()))
     });
     let drain = TaskTracker::new();
-    let inputs = spawn_sources(&job, &shared, &to_batcher, &stop, &drain);
+    let reading = stop.child_token();
+    let inputs = spawn_sources(&job, &shared, &to_batcher, &reading, &drain);
     // The batcher ends when the last source has dropped its own.
     drop(to_batcher);
     shared.tasks.spawn(&drain, "batcher", batching.run(runs));
@@ -165,6 +167,7 @@ pub async fn run(job: Job, stop: CancellationToken) -> Result<Report, StartError
         () = inputs.wait() => {}
         () = stop.cancelled() => {}
     }
+    reading.cancel();
     let deadlines = Deadlines::from_now(config.limits.shutdown_ms.as_ms());
     drain_until(&deadlines, &drain, &shared.give_up).await;
     summaries.abort();
@@ -251,6 +254,20 @@ fn spawn_sources(
             let files = FileSource::new(feed, discovery, settings, Arc::clone(&shared.register));
             shared.tasks.spawn(&inputs, "file source", files.run(stop.clone()));
         }
+    }
+    if job.keeps_state {
+        let letters = DeadLetterSource {
+            dir: retry_folder(&job.config.state.dir),
+            flow: shared.flow.clone(),
+            ledger: Arc::clone(&shared.ledger),
+            runs: runs.clone(),
+            datasets: Arc::clone(&shared.datasets),
+            once: job.once,
+        };
+        let letters = letters.run(stop.clone(), drain.clone(), shared.give_up.clone());
+        // They never end an agent's life, nor keep it alive.
+        let tracker = if job.once { &inputs } else { drain };
+        shared.tasks.spawn(tracker, "dead letters", letters);
     }
     inputs.close();
     inputs

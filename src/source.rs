@@ -4,6 +4,7 @@
 //! chunk in the ledger and hands the runs to the batcher. Waiting for flow bytes is what slows it down: a file
 //! waits on disk, a pipe blocks its writer.
 
+pub mod dead_letters;
 pub mod file;
 pub mod kubernetes;
 pub mod stdin;

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs, time::Duration};
 use hive::Fault;
 use serde_json::Value;
 
-use crate::support::{Stage, assert_each_once, numbered, signal, soon, spawn_run, text};
+use crate::support::{Stage, assert_each_once, hivetail, numbered, signal, soon, spawn_run, text};
 
 fn status(status: u16, error: &str) -> Fault {
     Fault::Status { status, error: error.to_owned(), retry_after: None }
@@ -144,4 +144,53 @@ async fn dead_letters_that_cant_be_written_are_tried_again() {
     soon("the event", stage.hive.wait_for_events(1)).await;
     let counts = agent.stopped().await;
     assert_eq!((counts.accepted, counts.dead_lettered, counts.refused), (1, 0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dead_letters_are_listed_and_sent_again() {
+    let stage = Stage::with_faults([Fault::PerEvent(vec![400, 202, 413])]).await;
+    stage.append("a.log", numbered(0, 90));
+    let toml = stage.toml("a.log", "dataset = \"d\"", "");
+    assert_eq!(stage.ship_once(&toml).await.dead_lettered, 60);
+    let config = stage.config_file(&toml);
+    let ask = |action: &str| {
+        let output = hivetail().args(["dead-letter", action, "-c"]).arg(&config).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let list = ask("list");
+    assert!(list.contains("30") && list.contains("413 Payload Too Large") && list.contains(" d "), "{list}");
+    assert!(ask("retry").starts_with("1 file will be sent again"));
+    assert!(ask("list").starts_with("no dead letters"));
+    // One of them is refused again.
+    stage.hive.poison(Some("line 0\""));
+    let counts = stage.ship_once(&toml).await;
+    assert_eq!((counts.recovered, counts.accepted, counts.dead_lettered, counts.read), (60, 59, 1, 0));
+    assert_eq!(dead_letters(&stage).len(), 1);
+    stage.hive.poison(None);
+    ask("retry");
+    let agent = stage.start(&toml, false);
+    soon("the last one", stage.hive.wait_for_events(90)).await;
+    agent.stopped().await;
+    assert_each_once(&stage, 90);
+    let left = hivetail::dead_letter::retry_folder(&stage.path("state"));
+    assert!(fs::read_dir(left).unwrap().next().is_none(), "what was sent is deleted");
+}
+
+/// A kill after the events were handed over and before they had an outcome: the file is still there.
+#[tokio::test]
+async fn dead_letters_whose_outcome_is_open_stay_in_their_file() {
+    let stage = Stage::with_faults([Fault::PerEvent(vec![400])]).await;
+    stage.append("a.log", numbered(0, 10));
+    let toml = stage.toml("a.log", "", "[limits]\nshutdown_ms = 500");
+    assert_eq!(stage.ship_once(&toml).await.dead_lettered, 10);
+    let (folder, retry) = (stage.path("state/dead-letter"), stage.path("state/dead-letter/retry"));
+    fs::create_dir(&retry).unwrap();
+    for file in hivetail::dead_letter::files(&folder) {
+        fs::rename(&file, retry.join(file.file_name().unwrap())).unwrap();
+    }
+    stage.hive.script(vec![status(503, "down"); 20]);
+    let counts = stage.ship_once(&toml).await;
+    assert_eq!((counts.recovered, counts.open), (10, 10));
+    assert_eq!(hivetail::dead_letter::files(&retry).len(), 1);
 }
