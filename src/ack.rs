@@ -161,6 +161,10 @@ pub enum Outcome {
     DeadLettered,
     /// Honeycomb refused it for good, and there is no state directory to keep it in.
     Refused,
+    /// It is in the spool, and will be counted again when it is taken from there.
+    Spooled,
+    /// It was removed from the spool to make room.
+    SpoolDropped,
     /// The agent stopped before it could be delivered, and its input can't be read again.
     Shutdown,
 }
@@ -182,6 +186,10 @@ pub struct Counts {
     pub dead_lettered: u64,
     /// Lines whose event was refused for good and could not be kept: `dropped{refused}`.
     pub refused: u64,
+    /// Lines whose event is in the spool.
+    pub spooled: u64,
+    /// Lines whose event was removed from the spool to make room: `dropped{spool_full}`.
+    pub spool_dropped: u64,
     /// Lines lost at shutdown, their input being gone: `dropped{shutdown}`.
     pub shutdown: u64,
     /// Lines whose event has no outcome yet.
@@ -194,8 +202,22 @@ impl Counts {
     pub fn balance(&self) -> i128 {
         let input = i128::from(self.read) + i128::from(self.recovered);
         let decided = [self.accepted, self.joined, self.blank, self.dead_lettered];
-        let outcomes = decided.into_iter().chain([self.refused, self.shutdown, self.open]);
+        let lost = [self.refused, self.spool_dropped, self.shutdown];
+        let outcomes = decided.into_iter().chain(lost).chain([self.spooled, self.open]);
         input - outcomes.map(i128::from).sum::<i128>()
+    }
+}
+
+impl Counts {
+    const fn of(&mut self, outcome: Outcome) -> &mut u64 {
+        match outcome {
+            Outcome::Accepted => &mut self.accepted,
+            Outcome::DeadLettered => &mut self.dead_lettered,
+            Outcome::Refused => &mut self.refused,
+            Outcome::Spooled => &mut self.spooled,
+            Outcome::SpoolDropped => &mut self.spool_dropped,
+            Outcome::Shutdown => &mut self.shutdown,
+        }
     }
 }
 
@@ -315,6 +337,12 @@ impl Ledger {
         SpanId { stream: id, sequence }
     }
 
+    /// Events were taken from the spool, each a line, and have an outcome.
+    pub fn take_from_spool(&mut self, events: u32, outcome: Outcome) {
+        self.counts.recovered += u64::from(events);
+        *self.counts.of(outcome) += u64::from(events);
+    }
+
     /// Enters lines whose events were sent before and are taken from where they were kept.
     pub fn open_recovered_span(&mut self, id: StreamId, end: impl Into<End>, lines: u32) -> SpanId {
         let span = self.open_span(id, end, Passed { lines, blank: 0 }, &[]);
@@ -333,12 +361,7 @@ impl Ledger {
         let (homes, lines) = (u64::from(events), u64::from(events) * u64::from(claim.lines) + held);
         self.counts.open -= lines;
         self.counts.joined += lines - homes;
-        match outcome {
-            Outcome::Accepted => self.counts.accepted += homes,
-            Outcome::DeadLettered => self.counts.dead_lettered += homes,
-            Outcome::Refused => self.counts.refused += homes,
-            Outcome::Shutdown => self.counts.shutdown += homes,
-        }
+        *self.counts.of(outcome) += homes;
         for at in &claim.held {
             self.forget_if_done(at.stream);
         }

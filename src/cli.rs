@@ -21,14 +21,16 @@ use toml::Spanned;
 
 use crate::{
     api_key,
+    checkpoint::{self, StoreError},
     config::{
         ApiUrl, Config, ConfigError, Dataset, EnvelopeName, FormatName, LoggerPattern, NginxLogFormat,
-        Source, SourceType,
+        Source, SourceType, WhenFull,
     },
+    dead_letter::folder as dead_letter_folder,
     deliver::client::ClientError,
     nginx_conf,
     pipeline::{self, Job, Report, StartError},
-    shutdown, source,
+    shutdown, source, spool,
 };
 
 const EX_CONFIG: u8 = 78;
@@ -88,6 +90,12 @@ struct PipeArgs {
     /// Where the API is: Honeycomb's EU host, Refinery, or hive.
     #[arg(long)]
     api_url: Option<String>,
+    /// Where lines are kept that can't be delivered at the moment; by default a folder below `~/.local/state/hivetail`.
+    #[arg(long)]
+    state_dir: Option<PathBuf>,
+    /// What is done when there is no more room for them: have the writer wait, or drop the oldest.
+    #[arg(long, default_value = "block")]
+    when_full: WhenFull,
 }
 
 /// What the lines are.
@@ -156,10 +164,10 @@ impl Cli {
                     Ok(config) => config,
                     Err(error) => return complain(&error),
                 };
-                ship(config, once, true).await
+                ship(config, Kind { once, keeps_state: true, is_pipe: false }).await
             }
             Command::Pipe(pipe) => match pipe.config() {
-                Ok(config) => ship(config, true, false).await,
+                Ok(config) => pipe.ship(config).await,
                 Err(error) => {
                     say(&format!("hivetail pipe: {error}"))?;
                     Ok(ExitCode::from(2))
@@ -189,8 +197,64 @@ impl PipeArgs {
             source.dataset = Some(template.map_err(|error| format!("--dataset {dataset}: {error}"))?);
         }
         config.source.push(Spanned::new(0..0, source));
+        config.spool.when_full = self.when_full;
         Ok(config)
     }
+
+    /// Ships with the first state directory that no other pipe has; if there can be none, without.
+    async fn ship(&self, mut config: Config) -> anyhow::Result<ExitCode> {
+        let kind = Kind { once: true, keeps_state: true, is_pipe: true };
+        if let Some(base) = self.state_base(&config) {
+            for number in 1..=PIPES_MAX {
+                let suffix = if number == 1 { String::new() } else { format!("-{number}") };
+                config.state.dir = PathBuf::from(format!("{}{suffix}", base.display()));
+                match checkpoint::Store::open(&config.state.dir) {
+                    Err(StoreError::Taken { .. }) => {}
+                    Err(StoreError::Unusable { dir, error }) => {
+                        tracing::warn!(
+                            dir = %dir.display(), %error,
+                            "no state directory: what can't be delivered before the end is lost (set --state-dir)"
+                        );
+                        break;
+                    }
+                    // Another pipe may take it in this moment: then it says so, and this one ends.
+                    Ok(free) => {
+                        drop(free);
+                        return ship(config, kind).await;
+                    }
+                }
+            }
+        }
+        ship(config, Kind { keeps_state: false, ..kind }).await
+    }
+
+    /// The state directory of pipes to that URL and dataset.
+    fn state_base(&self, config: &Config) -> Option<PathBuf> {
+        if let Some(dir) = &self.state_dir {
+            return Some(dir.clone());
+        }
+        let dataset = self.dataset.as_deref().or(self.service.as_deref()).unwrap_or_default();
+        let hash = crc32fast::hash(format!("{}\n{dataset}", config.honeycomb.api_url.0).as_bytes());
+        let var = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let state = var("XDG_STATE_HOME").or_else(|| var("HOME").map(|home| home.join(".local/state")));
+        if state.is_none() {
+            tracing::warn!(
+                "neither HOME nor XDG_STATE_HOME is set: what can't be delivered before the end is lost (set --state-dir)"
+            );
+        }
+        Some(state?.join("hivetail/pipe").join(format!("{hash:08x}")))
+    }
+}
+
+/// How many pipes of the same kind run at once, at most.
+const PIPES_MAX: usize = 99;
+
+/// What is to be shipped how.
+#[derive(Clone, Copy, Debug)]
+struct Kind {
+    once: bool,
+    keeps_state: bool,
+    is_pipe: bool,
 }
 
 /// The configuration file, and the nginx configurations that it names.
@@ -208,7 +272,8 @@ fn load(path: &Path) -> Result<Config, ConfigError> {
     Ok(config)
 }
 
-async fn ship(config: Config, once: bool, keeps_state: bool) -> anyhow::Result<ExitCode> {
+async fn ship(config: Config, kind: Kind) -> anyhow::Result<ExitCode> {
+    let Kind { once, keeps_state, is_pipe } = kind;
     let api_key =
         match api_key::find(api_key::Environment::of_process(), config.honeycomb.api_key_file.as_deref()) {
             Ok(key) => key,
@@ -216,22 +281,36 @@ async fn ship(config: Config, once: bool, keeps_state: bool) -> anyhow::Result<E
         };
     let stop = CancellationToken::new();
     shutdown::listen(stop.clone())?;
-    let job = Job { config, api_key, once, keeps_state };
+    let dir = config.state.dir.clone();
+    let job = Job { config, api_key, once, keeps_state, adopts: is_pipe };
     source::file::raise_limit();
     match pipeline::run(job, stop.clone()).await {
-        Ok(report) => Ok(verdict(&report, stop.is_cancelled())),
+        Ok(report) => Ok(verdict(&report, stop.is_cancelled(), &dir)),
         Err(error @ StartError::Client(ClientError::Key)) => complain(&error),
         Err(error) => Err(error.into()),
     }
 }
 
 /// The exit code tells the truth: 0 only if nothing is lost, and, when the input had an end, nothing is left.
-fn verdict(report: &Report, stopped: bool) -> ExitCode {
+fn verdict(report: &Report, stopped: bool, state_dir: &Path) -> ExitCode {
     let counts = &report.counts;
     if counts.dead_lettered > 0 {
         tracing::warn!(
             lines = counts.dead_lettered,
-            "lines refused for good: kept as dead letters, see `hivetail dead-letter list`"
+            dir = %dead_letter_folder(state_dir).display(),
+            "lines refused for good: kept as dead letters"
+        );
+    }
+    if report.in_spool > 0 {
+        tracing::warn!(
+            lines = report.in_spool, dir = %spool::folder(state_dir).display(),
+            "lines not delivered yet are in the spool; the next start sends them"
+        );
+    }
+    if counts.spool_dropped > 0 {
+        tracing::error!(
+            lines = counts.spool_dropped,
+            "lines lost: the spool was full, and they were the oldest"
         );
     }
     if counts.shutdown > 0 {
@@ -252,12 +331,9 @@ fn verdict(report: &Report, stopped: bool) -> ExitCode {
             "lines not delivered yet; the next start reads them again from the checkpoint"
         );
     }
-    let lost = report.failed || counts.shutdown + counts.refused + report.unreachable > 0;
-    if lost || (counts.open + counts.dead_lettered > 0 && !stopped) {
-        ExitCode::from(1)
-    } else {
-        ExitCode::SUCCESS
-    }
+    let lost = counts.shutdown + counts.refused + counts.spool_dropped + report.unreachable > 0;
+    let left = counts.open + counts.dead_lettered + report.in_spool > 0;
+    if report.failed || lost || (left && !stopped) { ExitCode::from(1) } else { ExitCode::SUCCESS }
 }
 
 /// Bad configuration: said plainly, since logging may not be what the reader looks at.

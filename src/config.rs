@@ -40,6 +40,8 @@ pub struct Config {
     pub deliver: Deliver,
     /// Bounds.
     pub limits: Limits,
+    /// What is kept of inputs that can't be read again.
+    pub spool: SpoolLimits,
     /// Where lines come from.
     pub source: Vec<Spanned<Source>>,
 }
@@ -103,6 +105,33 @@ impl Default for Deliver {
     fn default() -> Self {
         Self { concurrency: Ranged::new(4), timeout_ms: Ranged::new(60_000) }
     }
+}
+
+/// `[spool]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SpoolLimits {
+    /// Bytes of all batches on the disk; never more than a tenth of the disk.
+    pub max_bytes: Ranged<0, 1_099_511_627_776>,
+    /// What is done when there is no room for another.
+    pub when_full: WhenFull,
+}
+
+impl Default for SpoolLimits {
+    fn default() -> Self {
+        Self { max_bytes: Ranged::new(1_073_741_824), when_full: WhenFull::Block }
+    }
+}
+
+/// `when_full`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum WhenFull {
+    /// Reading waits, and in the end whoever writes.
+    #[default]
+    Block,
+    /// The oldest batch makes room, and is counted.
+    Drop,
 }
 
 /// `[limits]`

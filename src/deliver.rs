@@ -14,6 +14,7 @@ mod key_watch;
 pub mod pack;
 pub mod queue;
 pub mod retry;
+pub mod shelf;
 mod trim;
 pub mod verdict;
 
@@ -33,8 +34,11 @@ use attempt::Next;
 use gate::{Gate, Ticket};
 pub use key_watch::KeyWatch;
 pub use pack::{Packer, Parcel};
-use queue::Queue;
+use queue::{Load, Queue, Spooled};
+use retry::Backoff;
 use verdict::Scope;
+
+use crate::spool::Item;
 
 /// How often a key file is looked at while everything is held.
 const KEY_LOOK_INTERVAL: Duration = Duration::from_secs(1);
@@ -53,6 +57,8 @@ pub struct Courier {
     gate: Gate,
     queue: Queue,
     running: JoinSet<Ended>,
+    /// Parcels that have waited for long and are being put into the spool.
+    spooling: JoinSet<Load>,
     key: KeyWatch,
     /// Whether parcels wait for others: then batches may as well wait to be full.
     behind: watch::Sender<bool>,
@@ -69,6 +75,7 @@ impl Courier {
             gate: Gate::new(concurrency_max, Instant::now()),
             queue: Queue::default(),
             running: JoinSet::new(),
+            spooling: JoinSet::new(),
             key,
             behind,
             concurrency_max,
@@ -76,20 +83,30 @@ impl Courier {
         (courier, is_behind)
     }
 
+    /// Takes over what an earlier process has left in the spool.
+    pub fn inherit(&mut self, items: Vec<Item>) {
+        for item in items {
+            let spooled = Spooled { item, number: 0, backoff: Backoff::default() };
+            self.queue.push(Load::Spooled(spooled), Instant::now());
+        }
+    }
+
     /// Delivers until there are no more parcels, or it is told to give up.
     pub async fn run(mut self, mut parcels: mpsc::Receiver<Parcel>) {
         let mut more = true;
         let give_up = self.desk.give_up.clone();
-        while more || !self.queue.is_empty() || !self.running.is_empty() {
+        while more || !self.queue.is_empty() || !self.running.is_empty() || !self.spooling.is_empty() {
             self.start();
+            self.spool();
             self.tell();
             let wakes_at = self.wakes_at();
             tokio::select! {
                 biased;
                 () = give_up.cancelled() => break,
                 Some(ended) = self.running.join_next() => self.ended(ended),
+                Some(spooled) = self.spooling.join_next() => self.spooled(spooled),
                 parcel = parcels.recv(), if more => match parcel {
-                    Some(parcel) => self.queue.push(parcel, Instant::now()),
+                    Some(parcel) => self.queue.push(Load::Parcel(parcel), Instant::now()),
                     None => more = false,
                 },
                 () = tokio::time::sleep_until(wakes_at.unwrap_or_else(Instant::now)), if wakes_at.is_some() => {
@@ -104,17 +121,42 @@ impl Courier {
     fn start(&mut self) {
         let now = Instant::now();
         while self.gate.may_start(self.running.len(), now) {
-            let Some(parcel) = self.queue.next(now) else { return };
+            let Some(load) = self.queue.next(now) else { return };
             let (desk, ticket) = (Arc::clone(&self.desk), self.gate.start(now));
             self.running.spawn(async move {
-                let dataset = Arc::clone(&parcel.dataset);
-                Ended { ticket, dataset, next: desk.attempt(parcel).await }
+                let dataset = Arc::clone(load.dataset());
+                Ended { ticket, dataset, next: desk.attempt(load).await }
             });
         }
     }
 
-    /// When something may be sent that may not be now.
+    /// Puts what has waited for long into the spool, one after the other.
+    fn spool(&mut self) {
+        if self.spooling.is_empty()
+            && self.desk.shelf.spool.is_some()
+            && let Some(parcel) = self.queue.next_to_spool(Instant::now())
+        {
+            let desk = Arc::clone(&self.desk);
+            self.spooling.spawn(async move { desk.shelf.put(parcel).await });
+        }
+    }
+
+    fn spooled(&mut self, spooled: Result<Load, tokio::task::JoinError>) {
+        match spooled {
+            Ok(load) => self.queue.put_back(load, Duration::ZERO, Instant::now()),
+            Err(error) => tracing::error!(%error, "a batch was lost on its way to the spool"),
+        }
+    }
+
+    /// When something is to be done that is not to be done now.
     fn wakes_at(&self) -> Option<Instant> {
+        let spools = self.spooling.is_empty() && self.desk.shelf.spool.is_some();
+        let spool_at = self.queue.next_spool_at().filter(|_| spools);
+        self.sends_at().into_iter().chain(spool_at).min()
+    }
+
+    /// When something may be sent that may not be now.
+    fn sends_at(&self) -> Option<Instant> {
         let now = Instant::now();
         if self.gate.is_closed() {
             let opens_at = self.gate.opens_at().filter(|_| !self.queue.is_empty())?;
@@ -135,29 +177,34 @@ impl Courier {
         let now = Instant::now();
         match next {
             Next::Done => self.delivered(ticket, &dataset, now),
-            Next::Again(mut parcel, delay) => {
+            Next::Again(mut load, delay) => {
                 self.delivered(ticket, &dataset, now);
-                let delay = delay.unwrap_or_else(|| parcel.backoff.next_delay(None, fastrand::f64()));
-                self.queue.put_back(parcel, delay, now);
+                let delay = delay.unwrap_or_else(|| load.next_delay());
+                self.queue.put_back(load, delay, now);
+            }
+            Next::Unsent(rest) => {
+                self.gate.cancel();
+                self.queue.try_again(&dataset, Duration::ZERO, now);
+                rest.into_iter().for_each(|(load, delay)| self.queue.put_back(load, delay, now));
             }
             Next::Halves(halves) => {
                 self.delivered(ticket, &dataset, now);
                 // Both have the place of the whole: the last that is put there comes first.
                 halves.into_iter().rev().for_each(|half| self.queue.put_back(half, Duration::ZERO, now));
             }
-            Next::Failed(mut parcel, failure) => {
+            Next::Failed(mut load, failure) => {
                 self.gate.fail(ticket, failure, now, fastrand::f64());
-                let delay = parcel.backoff.next_delay(None, fastrand::f64());
+                let delay = load.next_delay();
                 self.queue.try_again(&dataset, delay, now);
                 // Behind a closed gate all wait together, and the oldest tries first.
                 let delay = if self.gate.is_closed() { Duration::ZERO } else { delay };
-                self.queue.put_back(parcel, delay, now);
+                self.queue.put_back(load, delay, now);
             }
-            Next::Held(parcel, scope) => {
+            Next::Held(load, scope) => {
                 self.hold(ticket, &dataset, scope, now);
-                self.queue.put_back(parcel, Duration::ZERO, now);
+                self.queue.put_back(load, Duration::ZERO, now);
             }
-            Next::GivenUp(parcel) => self.desk.abandon(&parcel),
+            Next::GivenUp(load) => self.queue.put_back(load, Duration::ZERO, now),
         }
     }
 
@@ -210,6 +257,8 @@ impl Courier {
         metrics.datasets_held.store(self.queue.held_datasets() as u64, Ordering::Relaxed);
         metrics.gate_closed.store(u64::from(self.gate.is_closed()), Ordering::Relaxed);
         metrics.concurrency.store(self.gate.concurrency() as u64, Ordering::Relaxed);
+        let spool = self.desk.shelf.spool.as_ref();
+        metrics.spool_bytes.store(spool.map_or(0, |spool| spool.bytes()), Ordering::Relaxed);
         if let Some(letters) = &self.desk.dead_letters {
             letters.close_old(SystemTime::now());
             metrics.dead_letters_removed.store(letters.removed(), Ordering::Relaxed);
@@ -221,12 +270,15 @@ impl Courier {
         while let Some(ended) = self.running.join_next().await {
             self.ended(ended);
         }
-        for parcel in self.queue.drain() {
-            self.desk.abandon(&parcel);
+        while let Some(spooled) = self.spooling.join_next().await {
+            self.spooled(spooled);
+        }
+        for load in self.queue.drain() {
+            self.desk.shelf.abandon(load).await;
         }
         // The batcher ends before delivery does: these are its last.
         while let Some(parcel) = parcels.recv().await {
-            self.desk.abandon(&parcel);
+            self.desk.shelf.abandon(Load::Parcel(parcel)).await;
         }
         if let Some(letters) = &self.desk.dead_letters {
             letters.close();

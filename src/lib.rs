@@ -38,6 +38,8 @@ pub mod deliver;
 
 pub mod dead_letter;
 
+pub mod spool;
+
 pub mod ack;
 
 pub mod checkpoint;

@@ -6,6 +6,7 @@
 //! the batcher seals what it has, delivery finishes or gives up, the last checkpoint is saved.
 
 mod batching;
+mod delivery;
 mod saving;
 mod tasks;
 
@@ -15,6 +16,7 @@ use std::{
 };
 
 use batching::Batching;
+use delivery::Delivery;
 use tasks::Tasks;
 use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -28,11 +30,8 @@ use crate::{
     clock::Clock,
     config::{Config, Ranged, Source, SourceType, Start, Variant},
     dataset::Datasets,
-    dead_letter::{DeadLetters, retry_folder},
-    deliver::{
-        Courier, Desk, KeyWatch, Packer,
-        client::{Client, ClientError, Settings},
-    },
+    dead_letter::retry_folder,
+    deliver::client::ClientError,
     encode::Constants,
     frame::LineBuffer,
     pass::{Pass, StreamFacts},
@@ -62,8 +61,10 @@ pub struct Job {
     pub api_key: api_key::Found,
     /// Whether to end when all files have been read.
     pub once: bool,
-    /// Whether to keep checkpoints; a pipe has nothing to come back to.
+    /// Whether there is a state directory.
     pub keeps_state: bool,
+    /// Whether to send what others have left in the directories beside it, as a pipe does.
+    pub adopts: bool,
 }
 
 /// What became of everything.
@@ -73,6 +74,8 @@ pub struct Report {
     pub counts: Counts,
     /// How many of the open ones will not, since their file is gone.
     pub unreachable: u64,
+    /// How many events are in the spool.
+    pub in_spool: u64,
     /// Whether a task failed, so that not everything was done.
     pub failed: bool,
 }
@@ -131,10 +134,7 @@ pub async fn run(job: Job, stop: CancellationToken) -> Result<Report, StartError
         tasks: Tasks::new(stop.clone()),
     };
     shared.metrics.damaged_checkpoints.store(damaged, Ordering::Relaxed);
-    let packer = Arc::new(Packer::new(config.honeycomb.compression)?);
-    let desk = desk(&job, &shared, Arc::clone(&packer))?;
-    let key = KeyWatch::new(job.api_key.key.clone(), job.api_key.file.clone());
-    let (courier, behind) = Courier::new(desk, key, config.deliver.concurrency.get());
+    let Delivery { courier, behind, packer, spool } = delivery::set_up(&job, &shared)?;
     let (to_batcher, runs) = mpsc::channel(RUNS_QUEUED_MAX);
     let (to_courier, parcels) = mpsc::channel(PARCELS_QUEUED_MAX);
     let batching = Batching {
@@ -179,7 +179,8 @@ pub async fn run(job: Job, stop: CancellationToken) -> Result<Report, StartError
     debug_assert_eq!(counts.balance(), 0, "{counts:?}");
     shared.metrics.log_summary(&counts);
     let unreachable = shared.ledger.read(|ledger| shared.register.lines_gone(ledger));
-    Ok(Report { counts, unreachable, failed: shared.tasks.failed() })
+    let in_spool = spool.map_or(0, |spool| spool.events());
+    Ok(Report { counts, unreachable, in_spool, failed: shared.tasks.failed() })
 }
 
 /// Waits for the drain; tells delivery to give up shortly before the end, and leaves it in time for the last save.
@@ -188,26 +189,6 @@ async fn drain_until(deadlines: &Deadlines, drain: &TaskTracker, give_up: &Cance
         give_up.cancel();
         let _ = tokio::time::timeout_at(deadlines.leave, drain.wait()).await;
     }
-}
-
-fn desk(job: &Job, shared: &Shared, packer: Arc<Packer>) -> Result<Desk, StartError> {
-    let config = &job.config;
-    let client = Client::new(&Settings {
-        api_url: config.honeycomb.api_url.0.clone(),
-        api_key: job.api_key.key.clone(),
-        compression: config.honeycomb.compression,
-        timeout: config.deliver.timeout_ms.as_ms(),
-        concurrency: config.deliver.concurrency.get(),
-    })?;
-    Ok(Desk {
-        client,
-        packer,
-        ledger: Arc::clone(&shared.ledger),
-        metrics: Arc::clone(&shared.metrics),
-        dead_letters: job.keeps_state.then(|| Arc::new(DeadLetters::new(&config.state.dir))),
-        clock: shared.clock,
-        give_up: shared.give_up.clone(),
-    })
 }
 
 /// Starts the sources; the answer's wait ends when all of them have come to the end of their input, which for

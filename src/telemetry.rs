@@ -46,6 +46,10 @@ pub struct Metrics {
     pub gate_closed: AtomicU64,
     /// How many requests may run at once, at the moment.
     pub concurrency: AtomicU64,
+    /// Bytes in the spool, at the moment.
+    pub spool_bytes: AtomicU64,
+    /// Batches in the spool that were damaged and set aside.
+    pub spool_damaged: AtomicU64,
     /// Events among the dead letters that were removed, since there were too many.
     pub dead_letters_removed: AtomicU64,
 }
@@ -69,6 +73,10 @@ impl Metrics {
             dead_lettered = counts.dead_lettered,
             dead_letters_removed = get(&self.dead_letters_removed),
             refused = counts.refused,
+            spooled = counts.spooled,
+            spool_bytes = get(&self.spool_bytes),
+            spool_damaged = get(&self.spool_damaged),
+            dropped_from_spool = counts.spool_dropped,
             dropped_at_shutdown = counts.shutdown,
             open = counts.open,
             retried = get(&self.retried),

@@ -78,6 +78,10 @@ impl Script {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(faults);
     }
 
+    pub(crate) fn clear(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// The fault of the request that begins now; [`Fault::Pass`] once the script is over.
     pub(crate) fn next(&self) -> Fault {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).pop_front().unwrap_or(Fault::Pass)

@@ -78,6 +78,11 @@ impl Hive {
         self.shared.script.append(faults);
     }
 
+    /// Forgets the rest of the script.
+    pub fn clear_script(&self) {
+        self.shared.script.clear();
+    }
+
     /// From now on every body with that text in it is answered as malformed; with `None` none is.
     pub fn poison(&self, text: Option<&str>) {
         self.shared.poison.set(text.map(str::to_owned));

@@ -42,7 +42,6 @@ pub(super) async fn run(path: &Path, config: &Config, offline: bool) -> anyhow::
     let client = Client::new(&Settings {
         api_url: config.honeycomb.api_url.0.clone(),
         api_key,
-        compression: config.honeycomb.compression,
         timeout: config.deliver.timeout_ms.as_ms(),
         concurrency: 1,
     })?;

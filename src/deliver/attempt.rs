@@ -14,6 +14,8 @@ use super::{
     client::{Client, ClientError, Reply},
     gate::Failure,
     pack::{Packer, Parcel},
+    queue::Load,
+    shelf::{Shelf, Taken},
     verdict::{self, Answer, Scope, Verdict},
 };
 use crate::{
@@ -23,8 +25,8 @@ use crate::{
     telemetry::Metrics,
 };
 
-/// When events that should have become dead letters are tried again.
-const UNBURIED_DELAY: Duration = Duration::from_secs(30);
+/// When events are tried again that should have become dead letters, or can't be taken from the spool.
+const DISK_DELAY: Duration = Duration::from_secs(30);
 
 /// What attempts need of the rest.
 #[derive(Debug)]
@@ -39,26 +41,30 @@ pub struct Desk {
     pub metrics: Arc<Metrics>,
     /// Keeps what is refused; `None` without a state directory.
     pub dead_letters: Option<Arc<DeadLetters>>,
+    /// Keeps what would be lost with the process.
+    pub shelf: Shelf,
     /// When it is.
     pub clock: Clock,
     /// Cancelled when delivery has to stop trying.
     pub give_up: CancellationToken,
 }
 
-/// What is to become of a parcel.
+/// What is to become of a batch.
 pub(super) enum Next {
     /// Every event is decided.
     Done,
     /// The other end is well, but some events have to be sent again, not before that delay if there is one.
-    Again(Parcel, Option<Duration>),
+    Again(Load, Option<Duration>),
     /// The body was not taken as a whole: its halves are to be sent.
-    Halves(Box<[Parcel; 2]>),
+    Halves(Box<[Load; 2]>),
     /// All of it has to be sent again.
-    Failed(Parcel, Failure),
+    Failed(Load, Failure),
     /// All of it has to be sent again when a person has acted.
-    Held(Parcel, Scope),
+    Held(Load, Scope),
+    /// Nothing was sent: it is not in the spool any more, or can't be taken from there now.
+    Unsent(Option<(Load, Duration)>),
     /// Delivery has to stop.
-    GivenUp(Parcel),
+    GivenUp(Load),
 }
 
 /// How many verdicts of each kind a claim got.
@@ -70,59 +76,75 @@ struct Tally {
 }
 
 fn tally<'c>(claims: &'c [Claim], verdicts: &[Verdict]) -> Vec<(&'c Claim, Tally)> {
-    let mut rest = verdicts.iter();
-    let count = |claim: &'c Claim| {
-        let mut tally = Tally::default();
-        for verdict in rest.by_ref().take(claim.events as usize) {
-            match verdict {
-                Verdict::Accepted => tally.accepted += 1,
-                Verdict::Refused(_) => tally.refused += 1,
-                Verdict::Retry | Verdict::Trim => tally.again += 1,
-            }
-        }
-        (claim, tally)
+    let mut rest = verdicts;
+    let tally = |claim: &'c Claim| {
+        let (its, others) = rest.split_at(rest.len().min(claim.events as usize));
+        rest = others;
+        (claim, count(its))
     };
-    claims.iter().map(count).collect()
+    claims.iter().map(tally).collect()
+}
+
+fn count(verdicts: &[Verdict]) -> Tally {
+    let mut tally = Tally::default();
+    for verdict in verdicts {
+        match verdict {
+            Verdict::Accepted => tally.accepted += 1,
+            Verdict::Refused(_) => tally.refused += 1,
+            Verdict::Retry | Verdict::Trim => tally.again += 1,
+        }
+    }
+    tally
 }
 
 impl Desk {
-    /// Sends a parcel and does what its answer says.
-    pub(super) async fn attempt(&self, parcel: Parcel) -> Next {
-        let (body, events) = (parcel.body.clone(), parcel.ends.len());
+    /// Sends a batch and does what its answer says.
+    pub(super) async fn attempt(&self, load: Load) -> Next {
+        let parcel = match load {
+            Load::Parcel(parcel) => parcel,
+            Load::Spooled(spooled) => match self.shelf.take(spooled).await {
+                Taken::Parcel(parcel) => parcel,
+                Taken::Gone => return Next::Unsent(None),
+                Taken::Unreadable(spooled) => {
+                    return Next::Unsent(Some((Load::Spooled(spooled), DISK_DELAY)));
+                }
+            },
+        };
+        let (body, events) = ((parcel.body.clone(), parcel.compression), parcel.ends.len());
         let reply = tokio::select! {
             reply = self.client.send(&parcel.dataset, body, events, self.clock.now()) => reply,
-            () = self.give_up.cancelled() => return Next::GivenUp(parcel),
+            () = self.give_up.cancelled() => return Next::GivenUp(Load::Parcel(parcel)),
         };
         self.metrics.requests.fetch_add(1, Ordering::Relaxed);
         self.metrics.wire_bytes.fetch_add(parcel.body.len() as u64, Ordering::Relaxed);
         let Reply { status, retry_after, body } = match reply {
             Ok(reply) => reply,
-            Err(error) => return self.unanswered(parcel, &error),
+            Err(error) => return self.unanswered(parcel, &error).await,
         };
         match verdict::judge(status, &body, events) {
             Answer::Events(verdicts, reasons) => self.settle(parcel, verdicts, reasons).await,
             Answer::Retry { reason, limited } => {
                 let failure = Failure { for_all: false, limited, retry_after };
-                self.failed(parcel, failure, &reason)
+                self.failed(parcel, failure, &reason).await
             }
             Answer::Split(reason) => self.split(parcel, reason).await,
             Answer::Hold(scope, reason) => {
                 self.say_held(&parcel, scope, &reason);
-                Next::Held(parcel, scope)
+                Next::Held(self.shelf.keep(parcel).await, scope)
             }
         }
     }
 
-    fn unanswered(&self, parcel: Parcel, error: &ClientError) -> Next {
+    async fn unanswered(&self, parcel: Parcel, error: &ClientError) -> Next {
         let failure = Failure { for_all: error.is_for_all(), ..Failure::default() };
-        self.failed(parcel, failure, &error.to_string())
+        self.failed(parcel, failure, &error.to_string()).await
     }
 
-    fn failed(&self, parcel: Parcel, failure: Failure, reason: &str) -> Next {
+    async fn failed(&self, parcel: Parcel, failure: Failure, reason: &str) -> Next {
         let events = parcel.ends.len();
         self.metrics.retried.fetch_add(events as u64, Ordering::Relaxed);
         tracing::warn!(dataset = %parcel.dataset, events, reason, "not delivered, trying again");
-        Next::Failed(parcel, failure)
+        Next::Failed(self.shelf.keep(parcel).await, failure)
     }
 
     fn say_held(&self, parcel: &Parcel, scope: Scope, reason: &str) {
@@ -148,9 +170,11 @@ impl Desk {
         match self.packer.split(&mut parcel) {
             Ok(rest) => {
                 tracing::warn!(dataset = %parcel.dataset, reason, "not taken as a whole: trying its halves");
-                Next::Halves(Box::new([parcel, rest]))
+                // In this order a kill doubles, but loses nothing.
+                let rest = self.shelf.put(rest).await;
+                Next::Halves(Box::new([self.shelf.put(parcel).await, rest]))
             }
-            Err(error) => self.failed(parcel, Failure::default(), &error.to_string()),
+            Err(error) => self.failed(parcel, Failure::default(), &error.to_string()).await,
         }
     }
 
@@ -165,25 +189,14 @@ impl Desk {
         }
         let delay = self.bury(&parcel, &mut verdicts, &reasons).await;
         let refused = if self.dead_letters.is_some() { Outcome::DeadLettered } else { Outcome::Refused };
-        let tallies = tally(&parcel.claims, &verdicts);
-        self.ledger.with(|ledger| {
-            for (claim, tally) in &tallies {
-                ledger.decide(claim, tally.accepted, Outcome::Accepted);
-                ledger.decide(claim, tally.refused, refused);
-            }
-        });
-        let left = |(claim, tally): &(&Claim, Tally)| {
-            (tally.again > 0).then(|| Claim { events: tally.again, ..(*claim).clone() })
-        };
-        let left: Vec<Claim> = tallies.iter().filter_map(left).collect();
-        if left.is_empty() {
+        let left = self.decide(&mut parcel, &verdicts, refused);
+        if left == 0 {
+            self.shelf.done(&parcel);
             return Next::Done;
         }
-        let all = left.iter().map(|claim| claim.events as usize).sum::<usize>() == parcel.ends.len();
-        parcel.claims = left;
-        if all && delay.is_none() && !verdicts.contains(&Verdict::Trim) {
+        if left == parcel.ends.len() && delay.is_none() && !verdicts.contains(&Verdict::Trim) {
             // Each on its own, but all of them: it is the other end that is out of order.
-            return self.failed(parcel, Failure::default(), "no event was taken");
+            return self.failed(parcel, Failure::default(), "no event was taken").await;
         }
         if let Err(error) = self.packer.keep(&mut parcel, &verdicts) {
             // Claims and events would no longer match: leave the rest to a restart, which reads it again.
@@ -193,7 +206,31 @@ impl Desk {
         let events = parcel.ends.len();
         self.metrics.retried.fetch_add(events as u64, Ordering::Relaxed);
         tracing::warn!(dataset = %parcel.dataset, events, "some events were not taken, trying them again");
-        Next::Again(parcel, delay)
+        Next::Again(self.shelf.put(parcel).await, delay)
+    }
+
+    /// Tells the ledger; answers how many events are left.
+    fn decide(&self, parcel: &mut Parcel, verdicts: &[Verdict], refused: Outcome) -> usize {
+        if parcel.from_spool {
+            let Tally { accepted, refused: refusals, again } = count(verdicts);
+            self.ledger.with(|ledger| {
+                ledger.take_from_spool(accepted, Outcome::Accepted);
+                ledger.take_from_spool(refusals, refused);
+            });
+            return again as usize;
+        }
+        let tallies = tally(&parcel.claims, verdicts);
+        self.ledger.with(|ledger| {
+            for (claim, tally) in &tallies {
+                ledger.decide(claim, tally.accepted, Outcome::Accepted);
+                ledger.decide(claim, tally.refused, refused);
+            }
+        });
+        let left = |(claim, tally): &(&Claim, Tally)| {
+            (tally.again > 0).then(|| Claim { events: tally.again, ..(*claim).clone() })
+        };
+        parcel.claims = tallies.iter().filter_map(left).collect();
+        parcel.claims.iter().map(|claim| claim.events as usize).sum()
     }
 
     /// Makes dead letters of what is refused. If they can't be written, the events are to be tried again, after the delay
@@ -228,18 +265,7 @@ impl Desk {
         for verdict in verdicts.iter_mut().filter(|verdict| is_refused(&&**verdict)) {
             *verdict = Verdict::Retry;
         }
-        Some(UNBURIED_DELAY)
-    }
-
-    /// What can be read again stays undecided and will be; the rest is lost, and counted.
-    pub(super) fn abandon(&self, parcel: &Parcel) {
-        if !parcel.replayable {
-            self.ledger.with(|ledger| {
-                for claim in &parcel.claims {
-                    ledger.decide(claim, claim.events, Outcome::Shutdown);
-                }
-            });
-        }
+        Some(DISK_DELAY)
     }
 }
 

@@ -41,8 +41,6 @@ pub struct Settings {
     pub api_url: Url,
     /// The key.
     pub api_key: SecretString,
-    /// How bodies are compressed.
-    pub compression: Compression,
     /// For one request, from its start to the answer's end.
     pub timeout: Duration,
     /// How many requests run at once.
@@ -116,9 +114,6 @@ impl Client {
         let mut headers = HeaderMap::new();
         let key = Mutex::new(key_header(&settings.api_key)?);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        if let Some(encoding) = settings.compression.content_encoding() {
-            headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
-        }
         let http = reqwest::Client::builder()
             .user_agent(concat!("hivetail/", env!("CARGO_PKG_VERSION")))
             .default_headers(headers)
@@ -152,13 +147,17 @@ impl Client {
     pub async fn send(
         &self,
         dataset: &str,
-        body: Bytes,
+        (body, compression): (Bytes, Compression),
         events: usize,
         now: Timestamp,
     ) -> Result<Reply, ClientError> {
         let segment = utf8_percent_encode(dataset, SEGMENT);
         let url = self.endpoint(&format!("1/batch/{segment}"));
-        let response = self.http.post(url).header(KEY_HEADER, self.key()).body(body).send().await?;
+        let mut request = self.http.post(url).header(KEY_HEADER, self.key()).body(body);
+        if let Some(encoding) = compression.content_encoding() {
+            request = request.header(CONTENT_ENCODING, encoding);
+        }
+        let response = request.send().await?;
         let status = response.status().as_u16();
         let header = |name: HeaderName| response.headers().get(name).and_then(|value| value.to_str().ok());
         let retry_after = retry::asked_wait(header(RETRY_AFTER), header(RATE_LIMIT), now);
@@ -242,7 +241,6 @@ mod tests {
         Client::new(&Settings {
             api_url: api_url.parse().unwrap(),
             api_key: api_key.into(),
-            compression: Compression::Zstd,
             timeout: Duration::from_secs(1),
             concurrency: 1,
         })

@@ -7,13 +7,13 @@ use std::io::{self, Read, Write};
 
 use bytes::Bytes;
 use flate2::{read::GzDecoder, write::GzEncoder};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// zstd's fastest ordinary level: logs shrink ten times at a quarter of the cost of gzip's.
 const ZSTD_LEVEL: i32 = 1;
 
 /// How bodies are compressed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Compression {
     /// Zstandard, level 1.
@@ -80,16 +80,24 @@ impl Compressor {
         Ok(Bytes::copy_from_slice(&self.out))
     }
 
+    /// How it compresses.
+    #[must_use]
+    pub const fn kind(&self) -> Compression {
+        self.kind
+    }
+}
+
+impl Compression {
     /// Undoes [`Compressor::compress`], into `body`.
     ///
     /// # Errors
-    /// When the bytes are not what this compressor made.
-    pub fn decompress(&self, compressed: &[u8], body: &mut Vec<u8>) -> io::Result<()> {
+    /// When the bytes are not what such a compressor made.
+    pub fn decompress(self, compressed: &[u8], body: &mut Vec<u8>) -> io::Result<()> {
         body.clear();
-        match self.kind {
-            Compression::Zstd => zstd::stream::copy_decode(compressed, body),
-            Compression::Gzip => GzDecoder::new(compressed).read_to_end(body).map(|_| ()),
-            Compression::None => {
+        match self {
+            Self::Zstd => zstd::stream::copy_decode(compressed, body),
+            Self::Gzip => GzDecoder::new(compressed).read_to_end(body).map(|_| ()),
+            Self::None => {
                 body.extend_from_slice(compressed);
                 Ok(())
             }
@@ -109,7 +117,7 @@ mod tests {
             let compressed = compressor.compress(&body).unwrap();
             assert_eq!(compressed.len() < body.len() / 10, kind != Compression::None);
             let mut back = Vec::new();
-            compressor.decompress(&compressed, &mut back).unwrap();
+            kind.decompress(&compressed, &mut back).unwrap();
             assert_eq!(back, body);
         }
     }

@@ -13,6 +13,7 @@ use bytes::Bytes;
 
 use super::{
     compress::{Compression, Compressor},
+    queue::Spooled,
     retry::Backoff,
     trim,
     verdict::Verdict,
@@ -22,6 +23,7 @@ use crate::{
     batch::{Batch, Run},
     budget::{Reservation, Sealed},
     spare::Spares,
+    spool::{Header, Item, Stored},
 };
 
 /// A sealed batch, compressed.
@@ -31,6 +33,12 @@ pub struct Parcel {
     pub dataset: Arc<str>,
     /// Whether its events' input can be read again.
     pub replayable: bool,
+    /// Whether it was taken from the spool: its events have no claims then, each is one line.
+    pub from_spool: bool,
+    /// Its file in the spool, if it has one.
+    pub spooled: Option<Item>,
+    /// How the body is compressed.
+    pub compression: Compression,
     /// The body as it will be sent.
     pub body: Bytes,
     /// Where each event ends in the uncompressed body, its separator included.
@@ -60,12 +68,50 @@ impl Parcel {
         self.reservation.shrink_to(self.cost());
     }
 
+    /// One that was taken from the spool.
+    #[must_use]
+    pub fn of_spool(Spooled { item, number, backoff }: Spooled, stored: Stored, sealed: Sealed) -> Self {
+        let Stored { header, body } = stored;
+        Self {
+            dataset: Arc::clone(&item.dataset),
+            replayable: false,
+            from_spool: true,
+            spooled: Some(item),
+            compression: header.compression,
+            body,
+            ends: header.ends,
+            claims: Vec::new(),
+            number,
+            backoff,
+            trimmed: false,
+            reservation: Reservation::default(),
+            sealed,
+        }
+    }
+
+    /// As it is kept in the spool.
+    #[must_use]
+    pub fn stored(&self, api_url: &str) -> Stored {
+        let header = Header {
+            api_url: api_url.to_owned(),
+            dataset: self.dataset.to_string(),
+            compression: self.compression,
+            ends: self.ends.clone(),
+            body_bytes: self.body.len() as u64,
+            body_crc: crc32fast::hash(&self.body),
+        };
+        Stored { header, body: self.body.clone() }
+    }
+
     /// One without events.
     #[cfg(test)]
     pub(super) fn empty(dataset: Arc<str>) -> Self {
         Self {
             dataset,
             replayable: true,
+            from_spool: false,
+            spooled: None,
+            compression: Compression::None,
             body: Bytes::new(),
             ends: Vec::new(),
             claims: Vec::new(),
@@ -112,7 +158,7 @@ impl Packer {
         spares: &Spares,
     ) -> io::Result<Parcel> {
         let mut buffers = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
-        let body = buffers.compressor.compress(&batch.body)?;
+        let (body, compression) = (buffers.compressor.compress(&batch.body)?, buffers.compressor.kind());
         drop(buffers);
         spares.give(batch.body);
         let (ends, claims, reservation) = (batch.ends, batch.claims, batch.reservation);
@@ -120,6 +166,9 @@ impl Packer {
         let mut parcel = Parcel {
             dataset,
             replayable,
+            from_spool: false,
+            spooled: None,
+            compression,
             body,
             ends,
             claims,
@@ -141,7 +190,7 @@ impl Packer {
     pub fn keep(&self, parcel: &mut Parcel, verdicts: &[Verdict]) -> io::Result<()> {
         let mut locked = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
         let Buffers { compressor, body } = &mut *locked;
-        compressor.decompress(&parcel.body, body)?;
+        parcel.compression.decompress(&parcel.body, body)?;
         let mut kept = Builder::default();
         for (event, verdict) in events(body, &parcel.ends).zip(verdicts) {
             match verdict {
@@ -154,6 +203,7 @@ impl Packer {
             }
         }
         (parcel.body, parcel.ends) = kept.finish(compressor)?;
+        parcel.compression = compressor.kind();
         parcel.shrink_reservation();
         Ok(())
     }
@@ -165,7 +215,7 @@ impl Packer {
     pub fn split(&self, parcel: &mut Parcel) -> io::Result<Parcel> {
         let mut locked = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
         let Buffers { compressor, body } = &mut *locked;
-        compressor.decompress(&parcel.body, body)?;
+        parcel.compression.decompress(&parcel.body, body)?;
         let half = parcel.ends.len() / 2;
         let mut builders = [Builder::default(), Builder::default()];
         for (index, event) in events(body, &parcel.ends).enumerate() {
@@ -176,9 +226,13 @@ impl Packer {
             (first.finish(compressor)?, second.finish(compressor)?);
         let claims = split_off(&mut parcel.claims, half);
         (parcel.body, parcel.ends) = (first_body, first_ends);
+        parcel.compression = compressor.kind();
         let mut rest = Parcel {
             dataset: Arc::clone(&parcel.dataset),
             replayable: parcel.replayable,
+            from_spool: parcel.from_spool,
+            spooled: None,
+            compression: parcel.compression,
             body,
             ends,
             claims,
@@ -199,8 +253,8 @@ impl Packer {
     /// When the body is not what this packer made.
     pub fn each(&self, parcel: &Parcel, mut show: impl FnMut(usize, &[u8])) -> io::Result<()> {
         let mut locked = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
-        let Buffers { compressor, body } = &mut *locked;
-        compressor.decompress(&parcel.body, body)?;
+        let body = &mut locked.body;
+        parcel.compression.decompress(&parcel.body, body)?;
         events(body, &parcel.ends).enumerate().for_each(|(index, event)| show(index, event));
         Ok(())
     }
@@ -284,7 +338,7 @@ mod tests {
 
     fn text(compression: Compression, parcel: &Parcel) -> String {
         let mut body = Vec::new();
-        Compressor::new(compression).unwrap().decompress(&parcel.body, &mut body).unwrap();
+        compression.decompress(&parcel.body, &mut body).unwrap();
         String::from_utf8(body).unwrap()
     }
 

@@ -1,4 +1,4 @@
-//! The queue: parcels that wait for their turn, the oldest first, and datasets that are held.
+//! The queue: batches that wait for their turn, in memory or in the spool, the oldest first, and datasets that are held.
 //!
 //! Takes sealed batches and those that have to be sent again, gives the one that is to be sent next. A dataset that nobody
 //! but a person can mend is held: one of its parcels tries now and then, and none stands in the way of another dataset.
@@ -12,9 +12,65 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{gate::PROBE_INTERVAL, pack::Parcel};
+use super::{gate::PROBE_INTERVAL, pack::Parcel, retry::Backoff};
+use crate::spool::Item;
 
-/// All parcels that wait.
+/// A parcel that would be lost with the process is put into the spool when it has waited so long.
+const SPOOLED_AFTER: Duration = Duration::from_secs(1);
+
+/// A batch that waits.
+#[derive(Debug)]
+pub enum Load {
+    /// In memory.
+    Parcel(Parcel),
+    /// In the spool.
+    Spooled(Spooled),
+}
+
+/// A batch in the spool that waits.
+#[derive(Debug)]
+pub struct Spooled {
+    /// Its file.
+    pub item: Item,
+    /// Its place in the queue.
+    pub number: u64,
+    /// How long to wait before it is sent again.
+    pub backoff: Backoff,
+}
+
+impl Load {
+    /// Where it goes.
+    #[must_use]
+    pub const fn dataset(&self) -> &Arc<str> {
+        match self {
+            Self::Parcel(parcel) => &parcel.dataset,
+            Self::Spooled(spooled) => &spooled.item.dataset,
+        }
+    }
+
+    const fn number(&self) -> u64 {
+        match self {
+            Self::Parcel(parcel) => parcel.number,
+            Self::Spooled(spooled) => spooled.number,
+        }
+    }
+
+    /// The next delay between two attempts.
+    pub fn next_delay(&mut self) -> Duration {
+        let backoff = match self {
+            Self::Parcel(parcel) => &mut parcel.backoff,
+            Self::Spooled(spooled) => &mut spooled.backoff,
+        };
+        backoff.next_delay(None, fastrand::f64())
+    }
+
+    /// Whether it would be lost with the process.
+    const fn is_volatile(&self) -> bool {
+        matches!(self, Self::Parcel(Parcel { replayable: false, .. }))
+    }
+}
+
+/// All batches that wait.
 #[derive(Debug, Default)]
 pub struct Queue {
     lanes: BTreeMap<Arc<str>, Lane>,
@@ -32,8 +88,10 @@ struct Lane {
 
 #[derive(Debug)]
 struct Waiting {
-    parcel: Parcel,
+    load: Load,
     not_before: Instant,
+    /// When it is to be put into the spool, if it is one that would be lost with the process.
+    spool_at: Instant,
 }
 
 impl Lane {
@@ -57,26 +115,52 @@ impl Lane {
 }
 
 impl Queue {
-    /// Adds a new parcel.
-    pub fn push(&mut self, mut parcel: Parcel, now: Instant) {
+    /// Adds a new parcel, or a batch that an earlier process has left in the spool.
+    pub fn push(&mut self, mut load: Load, now: Instant) {
         self.last_number += 1;
-        parcel.number = self.last_number;
-        self.put_back(parcel, Duration::ZERO, now);
+        match &mut load {
+            Load::Parcel(parcel) => parcel.number = self.last_number,
+            Load::Spooled(spooled) => spooled.number = self.last_number,
+        }
+        self.put_back(load, Duration::ZERO, now);
     }
 
-    /// Puts a parcel back at its place, not to be sent again before the delay is over.
-    pub fn put_back(&mut self, parcel: Parcel, delay: Duration, now: Instant) {
-        let lane = self.lanes.entry(Arc::clone(&parcel.dataset)).or_default();
-        let place = lane.waiting.partition_point(|waiting| waiting.parcel.number < parcel.number);
-        lane.waiting.insert(place, Waiting { parcel, not_before: now + delay });
+    /// Puts a batch back at its place, not to be sent again before the delay is over.
+    pub fn put_back(&mut self, load: Load, delay: Duration, now: Instant) {
+        let lane = self.lanes.entry(Arc::clone(load.dataset())).or_default();
+        let number = load.number();
+        let place = lane.waiting.partition_point(|waiting| waiting.load.number() < number);
+        lane.waiting.insert(place, Waiting { load, not_before: now + delay, spool_at: now + SPOOLED_AFTER });
         self.len += 1;
     }
 
-    /// Takes the parcel that is to be sent now: of those that may be, the oldest.
-    pub fn next(&mut self, now: Instant) -> Option<Parcel> {
+    /// Takes a parcel that has waited for long and would be lost with the process.
+    pub fn next_to_spool(&mut self, now: Instant) -> Option<Parcel> {
+        let due = |waiting: &Waiting| waiting.load.is_volatile() && waiting.spool_at <= now;
+        for lane in self.lanes.values_mut() {
+            let place = lane.waiting.iter().position(due);
+            if let Some(Waiting { load: Load::Parcel(parcel), .. }) =
+                place.and_then(|place| lane.waiting.remove(place))
+            {
+                self.len -= 1;
+                return Some(parcel);
+            }
+        }
+        None
+    }
+
+    /// When the next parcel is to be put into the spool.
+    #[must_use]
+    pub fn next_spool_at(&self) -> Option<Instant> {
+        let waiting = self.lanes.values().flat_map(|lane| &lane.waiting);
+        waiting.filter(|waiting| waiting.load.is_volatile()).map(|waiting| waiting.spool_at).min()
+    }
+
+    /// Takes the batch that is to be sent now: of those that may be, the oldest.
+    pub fn next(&mut self, now: Instant) -> Option<Load> {
         let due = |lane: &Lane| {
             let index = lane.due(now)?;
-            Some((lane.waiting.get(index)?.parcel.number, index))
+            Some((lane.waiting.get(index)?.load.number(), index))
         };
         let lanes = self.lanes.values_mut().filter_map(|lane| Some((due(lane)?, lane)));
         let ((_, index), lane) = lanes.min_by_key(|((number, _), _)| *number)?;
@@ -84,7 +168,7 @@ impl Queue {
             *probe_at = None;
         }
         self.len -= 1;
-        lane.waiting.remove(index).map(|waiting| waiting.parcel)
+        lane.waiting.remove(index).map(|waiting| waiting.load)
     }
 
     /// When the next parcel may be sent.
@@ -138,12 +222,12 @@ impl Queue {
     }
 
     /// Takes all that wait.
-    pub fn drain(&mut self) -> impl Iterator<Item = Parcel> {
+    pub fn drain(&mut self) -> impl Iterator<Item = Load> {
         self.len = 0;
         std::mem::take(&mut self.lanes)
             .into_values()
             .flat_map(|lane| lane.waiting)
-            .map(|waiting| waiting.parcel)
+            .map(|waiting| waiting.load)
     }
 }
 
@@ -156,13 +240,13 @@ mod tests {
     fn queue(datasets: &[&str], now: Instant) -> Queue {
         let mut queue = Queue::default();
         for dataset in datasets {
-            queue.push(Parcel::empty((*dataset).into()), now);
+            queue.push(Load::Parcel(Parcel::empty((*dataset).into())), now);
         }
         queue
     }
 
     fn numbers(queue: &mut Queue, now: Instant) -> Vec<u64> {
-        std::iter::from_fn(|| queue.next(now)).map(|parcel| parcel.number).collect()
+        std::iter::from_fn(|| queue.next(now)).map(|load| load.number()).collect()
     }
 
     #[test]
@@ -170,11 +254,11 @@ mod tests {
         let now = Instant::now();
         let mut queue = queue(&["b", "a", "b", "a"], now);
         let first = queue.next(now).unwrap();
-        assert_eq!((first.number, queue.len()), (1, 3));
+        assert_eq!((first.number(), queue.len()), (1, 3));
         queue.put_back(first, SECOND, now);
         assert_eq!(numbers(&mut queue, now), [2, 3, 4], "who waits stands in nobody's way");
         assert_eq!(queue.next_at(), Some(now + SECOND));
-        queue.push(Parcel::empty("b".into()), now);
+        queue.push(Load::Parcel(Parcel::empty("b".into())), now);
         assert_eq!(numbers(&mut queue, now + SECOND), [1, 5], "but keeps its place");
         assert!(queue.is_empty() && queue.next_at().is_none());
     }
@@ -188,12 +272,30 @@ mod tests {
         assert_eq!((queue.next_at(), queue.free_len()), (Some(now + PROBE_INTERVAL), 0));
         let later = now + PROBE_INTERVAL;
         let probe = queue.next(later).unwrap();
-        assert_eq!(probe.number, 1);
+        assert_eq!(probe.number(), 1);
         assert!(queue.next(later).is_none() && queue.next_at().is_none(), "one at a time");
         queue.put_back(probe, Duration::ZERO, later);
         queue.try_again("a", SECOND, later);
         assert_eq!(queue.next_at(), Some(later + SECOND));
         assert!(queue.release("a") && !queue.release("a"));
         assert_eq!(numbers(&mut queue, later), [1, 2]);
+    }
+
+    #[test]
+    fn what_would_be_lost_is_spooled_when_it_has_waited() {
+        let now = Instant::now();
+        let mut queue = queue(&["a"], now);
+        assert!(queue.next_spool_at().is_none(), "files can be read again");
+        let mut volatile = Parcel::empty("a".into());
+        volatile.replayable = false;
+        queue.push(Load::Parcel(volatile), now);
+        assert_eq!(queue.next_spool_at(), Some(now + SPOOLED_AFTER));
+        assert!(queue.next_to_spool(now).is_none());
+        let parcel = queue.next_to_spool(now + SPOOLED_AFTER).unwrap();
+        let item = Item { number: 1, dataset: "a".into(), events: 1 };
+        let spooled = Spooled { item, number: parcel.number, backoff: Backoff::default() };
+        queue.put_back(Load::Spooled(spooled), Duration::ZERO, now);
+        assert!(queue.next_spool_at().is_none() && queue.next_to_spool(now + SPOOLED_AFTER).is_none());
+        assert_eq!(numbers(&mut queue, now), [1, 2], "it keeps its place");
     }
 }

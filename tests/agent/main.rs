@@ -18,5 +18,6 @@ mod refusals;
 mod restart;
 mod rotation;
 mod shutdown;
+mod spool;
 mod support;
 mod tailing;

@@ -64,7 +64,13 @@ impl Stage {
     pub(crate) fn start(&self, toml: &str, once: bool) -> Agent {
         let config = Config::parse("test.toml", toml).unwrap_or_else(|error| panic!("{error}"));
         let stop = CancellationToken::new();
-        let job = Job { config, api_key: Found { key: "test".into(), file: None }, once, keeps_state: true };
+        let job = Job {
+            config,
+            api_key: Found { key: "test".into(), file: None },
+            once,
+            keeps_state: true,
+            adopts: false,
+        };
         let task = tokio::spawn(pipeline::run(job, stop.clone()));
         Agent { stop, task }
     }
@@ -143,6 +149,7 @@ pub(crate) fn assert_each_once(stage: &Stage, count: usize) {
 pub(crate) fn hivetail() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hivetail"));
     command.env("HONEYCOMB_API_KEY", "test").env_remove("HIVETAIL_LOG").env_remove("CREDENTIALS_DIRECTORY");
+    command.env_remove("HOME").env_remove("XDG_STATE_HOME");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }

@@ -1,0 +1,460 @@
+//! The spool: batches of inputs that can't be read again, on the disk while they can't be delivered.
+//!
+//! Takes compressed batches, gives them back later, also to another process. One file a batch in `spool/`:
+//!
+//! ```text
+//! hivetail spool 1\n
+//! length (u32) and CRC-32 (u32) of the header, both little-endian; the header in postcard's encoding; the body as it
+//! will be POSTed
+//! ```
+//!
+//! Invariants: a file is whole or not there (written under another name, synced, renamed); all files together stay below
+//! a bound; a damaged file is set aside and counted, never sent and never in the way.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::{self, Read, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use bytes::Bytes;
+use rustix::fs::OFlags;
+use serde::{Deserialize, Serialize};
+
+use crate::{checkpoint::Store, deliver::compress::Compression};
+
+/// The folder in the state directory.
+const FOLDER: &str = "spool";
+const MAGIC: &[u8] = b"hivetail spool 1\n";
+/// The header's length and checksum.
+const PREFIX_BYTES: usize = 8;
+/// No more than one part in so many of the disk.
+const DISK_SHARE: u64 = 10;
+
+/// What is known of a batch without its body.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Header {
+    /// Where it was to be sent: it is never sent elsewhere.
+    pub api_url: String,
+    /// In which dataset.
+    pub dataset: String,
+    /// How the body is compressed.
+    pub compression: Compression,
+    /// Where each event ends in the uncompressed body.
+    pub ends: Vec<u32>,
+    /// The body's bytes.
+    pub body_bytes: u64,
+    /// Their CRC-32.
+    pub body_crc: u32,
+}
+
+/// A batch in the spool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// Its file's number: a later one has a higher number.
+    pub number: u64,
+    /// Its dataset.
+    pub dataset: Arc<str>,
+    /// How many events it has; each has one line at home.
+    pub events: u32,
+}
+
+/// A batch with its body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// What is known of it.
+    pub header: Header,
+    /// The body as it will be sent.
+    pub body: Bytes,
+}
+
+/// Why a batch is not in the spool.
+#[derive(Debug, thiserror::Error)]
+pub enum SpoolError {
+    /// There is no room for it.
+    #[error("the spool is full ({0} bytes)")]
+    Full(u64),
+    /// What is there is not what was written.
+    #[error("damaged: {0}")]
+    Damaged(&'static str),
+    /// The disk.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// The spool of a state directory that is ours.
+#[derive(Debug)]
+pub struct Spool {
+    dir: PathBuf,
+    bytes_max: u64,
+    files: Mutex<Files>,
+}
+
+#[derive(Debug, Default)]
+struct Files {
+    /// Bytes and events by number.
+    sizes: BTreeMap<u64, (u64, u32)>,
+    bytes: u64,
+    last_number: u64,
+}
+
+/// What was found in a spool.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// Batches for this URL, the oldest first.
+    pub items: Vec<Item>,
+    /// How many batches are for another URL.
+    pub strangers: u64,
+    /// How many files are damaged and set aside.
+    pub damaged: u64,
+}
+
+impl Spool {
+    /// The spool of a state directory, for batches to one URL, and what is in it.
+    ///
+    /// # Errors
+    /// When the folder can't be made or read.
+    pub fn open(state_dir: &Path, api_url: &str, bytes_max: u64) -> io::Result<(Self, Found)> {
+        let dir = folder(state_dir);
+        DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
+        let disk =
+            rustix::fs::statvfs(&dir).map_or(u64::MAX, |disk| disk.f_blocks.saturating_mul(disk.f_frsize));
+        let spool = Self { dir, bytes_max: bytes_max.min(disk / DISK_SHARE), files: Mutex::default() };
+        let mut found = Found::default();
+        for (number, path) in numbered(&spool.dir)? {
+            spool.files().last_number = number;
+            let header =
+                File::open(&path).map_err(SpoolError::Io).and_then(|mut file| read_header(&mut file));
+            match header {
+                Ok((header, bytes)) => {
+                    let events = u32::try_from(header.ends.len()).unwrap_or(u32::MAX);
+                    spool.files().add(number, bytes, events);
+                    if header.api_url == api_url {
+                        found.items.push(Item { number, dataset: header.dataset.into(), events });
+                    } else {
+                        found.strangers += 1;
+                        tracing::error!(path = %path.display(), api_url = header.api_url, "a spooled batch is for another URL: held, not sent");
+                    }
+                }
+                Err(error) => {
+                    found.damaged += 1;
+                    set_aside(&path, &error);
+                }
+            }
+        }
+        Ok((spool, found))
+    }
+
+    fn files(&self) -> MutexGuard<'_, Files> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn path(&self, number: u64) -> PathBuf {
+        self.dir.join(format!("{number:016}.batch"))
+    }
+
+    /// Writes a batch; it is on the disk when it answers. With `instead` it takes that one's place.
+    ///
+    /// # Errors
+    /// When there is no room, or it can't be written.
+    pub fn put(&self, stored: &Stored, instead: Option<&Item>) -> Result<Item, SpoolError> {
+        let header = postcard::to_stdvec(&stored.header).map_err(io::Error::other)?;
+        let bytes = (MAGIC.len() + PREFIX_BYTES + header.len() + stored.body.len()) as u64;
+        let number = {
+            let mut files = self.files();
+            let freed = instead.and_then(|item| files.sizes.get(&item.number)).map_or(0, |(bytes, _)| *bytes);
+            if files.bytes - freed + bytes > self.bytes_max {
+                return Err(SpoolError::Full(files.bytes));
+            }
+            files.last_number += u64::from(instead.is_none());
+            instead.map_or(files.last_number, |item| item.number)
+        };
+        let (path, new) = (self.path(number), self.path(number).with_extension("new"));
+        let written = self.write(&new, &header, &stored.body).and_then(|()| {
+            fs::rename(&new, &path)?;
+            File::open(&self.dir)?.sync_all()
+        });
+        if let Err(error) = written {
+            let _ = fs::remove_file(&new);
+            return Err(error.into());
+        }
+        let events = u32::try_from(stored.header.ends.len()).unwrap_or(u32::MAX);
+        let mut files = self.files();
+        files.forget(number);
+        files.add(number, bytes, events);
+        Ok(Item { number, dataset: stored.header.dataset.as_str().into(), events })
+    }
+
+    fn write(&self, path: &Path, header: &[u8], body: &[u8]) -> io::Result<()> {
+        let mut options = OpenOptions::new();
+        options.create(true).truncate(true).write(true).mode(0o600);
+        let mut file = options.custom_flags(OFlags::NOFOLLOW.bits().cast_signed()).open(path)?;
+        let len = u32::try_from(header.len()).map_err(io::Error::other)?;
+        let prefix = [len.to_le_bytes(), crc32fast::hash(header).to_le_bytes()].concat();
+        file.write_all(&[MAGIC, &prefix, header].concat())?;
+        file.write_all(body)?;
+        file.sync_all()
+    }
+
+    /// Reads a batch; `None` if it was dropped to make room. A damaged one is set aside.
+    ///
+    /// # Errors
+    /// When it is damaged, or can't be read.
+    pub fn get(&self, item: &Item) -> Result<Option<Stored>, SpoolError> {
+        let path = self.path(item.number);
+        let file = match fs::read(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let read = read_header(&mut file.as_slice()).and_then(|(header, _)| {
+            let body =
+                usize::try_from(header.body_bytes).ok().and_then(|bytes| file.len().checked_sub(bytes));
+            let body = Bytes::from(file).slice(body.ok_or(SpoolError::Damaged("it is cut"))?..);
+            if crc32fast::hash(&body) == header.body_crc {
+                Ok(Stored { header, body })
+            } else {
+                Err(SpoolError::Damaged("its body's checksum"))
+            }
+        });
+        if let Err(error) = &read {
+            set_aside(&path, error);
+            self.files().forget(item.number);
+        }
+        read.map(Some)
+    }
+
+    /// A batch has its outcome.
+    pub fn remove(&self, item: &Item) {
+        if let Err(error) = fs::remove_file(self.path(item.number))
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::error!(%error, number = item.number, "a delivered batch can't be removed from the spool");
+        }
+        self.files().forget(item.number);
+    }
+
+    /// Removes the oldest batch to make room; answers how many events it had.
+    pub fn drop_oldest(&self) -> Option<u32> {
+        let (number, (_, events)) =
+            self.files().sizes.first_key_value().map(|(number, size)| (*number, *size))?;
+        self.remove(&Item { number, dataset: "".into(), events });
+        Some(events)
+    }
+
+    /// How many events are in it.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        self.files().sizes.values().map(|(_, events)| u64::from(*events)).sum()
+    }
+
+    /// How many bytes are in it.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.files().bytes
+    }
+}
+
+impl Files {
+    fn add(&mut self, number: u64, bytes: u64, events: u32) {
+        self.sizes.insert(number, (bytes, events));
+        self.bytes += bytes;
+    }
+
+    fn forget(&mut self, number: u64) {
+        if let Some((bytes, _)) = self.sizes.remove(&number) {
+            self.bytes -= bytes;
+        }
+    }
+}
+
+/// Where the spool of a state directory is.
+#[must_use]
+pub fn folder(state_dir: &Path) -> PathBuf {
+    state_dir.join(FOLDER)
+}
+
+/// Moves the batches of another state directory, which nobody uses, into this one's spool, in their order behind those
+/// that are there. Answers how many.
+///
+/// # Errors
+/// When they can't be moved.
+pub fn adopt(from: &Path, into: &Path) -> io::Result<usize> {
+    let dir = folder(into);
+    let theirs = numbered(&folder(from))?;
+    if theirs.is_empty() {
+        return Ok(0);
+    }
+    DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
+    let last = numbered(&dir)?.last().map_or(0, |(number, _)| *number);
+    for (number, (_, path)) in (last + 1..).zip(&theirs) {
+        fs::rename(path, dir.join(format!("{number:016}.batch")))?;
+    }
+    Ok(theirs.len())
+}
+
+/// Moves the batches that nobody sends out of the folders beside a state directory whose names begin like its own, into
+/// its spool: other pipes of the same kind have left them.
+pub fn adopt_siblings(state_dir: &Path) {
+    let (Some(parent), Some(name)) =
+        (state_dir.parent(), state_dir.file_name().and_then(|name| name.to_str()))
+    else {
+        return;
+    };
+    let base = name.split('-').next().unwrap_or(name);
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let (path, other) = (entry.path(), entry.file_name());
+        let is_sibling =
+            other.to_str().is_some_and(|other| other.split('-').next() == Some(base) && other != name);
+        if !is_sibling || numbered(&folder(&path)).is_ok_and(|batches| batches.is_empty()) {
+            continue;
+        }
+        // Whoever has it sends what is in it.
+        let Ok((_lock, _)) = Store::open(&path) else { continue };
+        match adopt(&path, state_dir) {
+            Ok(batches) => {
+                tracing::info!(from = %path.display(), batches, "sending what another pipe has left");
+            }
+            Err(error) => {
+                tracing::error!(from = %path.display(), %error, "what another pipe has left can't be moved");
+            }
+        }
+    }
+}
+
+/// The batches in a folder by their numbers; what a kill left half written is removed.
+fn numbered(dir: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut numbered = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        let number = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok());
+        match (path.extension().and_then(|end| end.to_str()), number) {
+            (Some("batch"), Some(number)) => numbered.push((number, path)),
+            (Some("new"), _) => drop(fs::remove_file(path)),
+            _ => {}
+        }
+    }
+    numbered.sort();
+    Ok(numbered)
+}
+
+/// A file's header, and how long the file has to be.
+fn read_header(file: &mut impl Read) -> Result<(Header, u64), SpoolError> {
+    let mut start = [0; MAGIC.len() + PREFIX_BYTES];
+    let cut = |error: io::Error| match error.kind() {
+        io::ErrorKind::UnexpectedEof => SpoolError::Damaged("it is cut"),
+        _ => SpoolError::Io(error),
+    };
+    file.read_exact(&mut start).map_err(cut)?;
+    let prefix = start.strip_prefix(MAGIC).ok_or(SpoolError::Damaged("it is no batch"))?;
+    let number = |at: usize| prefix[at..].first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes));
+    let (len, crc) = (u64::from(number(0)), number(4));
+    let mut bytes = Vec::new();
+    file.take(len).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 != len || crc32fast::hash(&bytes) != crc {
+        return Err(SpoolError::Damaged("its header's checksum"));
+    }
+    let header: Header = postcard::from_bytes(&bytes).map_err(|_| SpoolError::Damaged("its header"))?;
+    let total = start.len() as u64 + len + header.body_bytes;
+    Ok((header, total))
+}
+
+fn set_aside(path: &Path, error: &SpoolError) {
+    let aside = path.with_extension("damaged");
+    let kept = fs::rename(path, &aside).is_ok();
+    tracing::error!(path = %aside.display(), %error, kept, "a spooled batch can't be read: set aside");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const URL: &str = "http://127.0.0.1:1/";
+
+    fn stored(text: &str) -> Stored {
+        let body = Bytes::from(text.to_owned());
+        let header = Header {
+            api_url: URL.to_owned(),
+            dataset: "d".to_owned(),
+            compression: Compression::Gzip,
+            ends: vec![3, 7],
+            body_bytes: body.len() as u64,
+            body_crc: crc32fast::hash(&body),
+        };
+        Stored { header, body }
+    }
+
+    #[test]
+    fn what_is_put_is_found_by_the_next_process_in_its_order() {
+        let dir = tempfile::tempdir().unwrap();
+        let (spool, found) = Spool::open(dir.path(), URL, 10_000).unwrap();
+        assert!(found.items.is_empty());
+        let first = spool.put(&stored("first"), None).unwrap();
+        let second = spool.put(&stored("second"), None).unwrap();
+        let first = spool.put(&stored("less"), Some(&first)).unwrap();
+        assert_eq!(spool.get(&first).unwrap().unwrap(), stored("less"));
+        fs::write(spool.dir.join("0000000000000009.new"), "half").unwrap();
+        let (spool, found) = Spool::open(dir.path(), URL, 10_000).unwrap();
+        assert_eq!(found.items, [first.clone(), second.clone()]);
+        assert_eq!(fs::read_dir(&spool.dir).unwrap().count(), 2, "what was half written is gone");
+        spool.remove(&first);
+        assert!(spool.get(&first).unwrap().is_none());
+        assert_eq!(spool.drop_oldest(), Some(2));
+        assert_eq!((spool.bytes(), spool.drop_oldest()), (0, None));
+        let (_, found) = Spool::open(dir.path(), "http://other/", 10_000).unwrap();
+        assert_eq!(found.strangers, 0);
+    }
+
+    #[test]
+    fn a_batch_for_another_url_is_held_and_the_bound_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let (spool, _) = Spool::open(dir.path(), URL, 300).unwrap();
+        spool.put(&stored(&"x".repeat(100)), None).unwrap();
+        assert!(matches!(spool.put(&stored(&"x".repeat(200)), None), Err(SpoolError::Full(_))));
+        let (_, found) = Spool::open(dir.path(), "http://other/", 300).unwrap();
+        assert!(found.items.is_empty() && found.strangers == 1);
+        assert_eq!(Spool::open(dir.path(), URL, 300).unwrap().1.items.len(), 1, "it is still there");
+    }
+
+    #[test]
+    fn whatever_byte_is_lost_a_damaged_batch_is_set_aside() {
+        let dir = tempfile::tempdir().unwrap();
+        let (spool, _) = Spool::open(dir.path(), URL, 10_000).unwrap();
+        let item = spool.put(&stored("a body"), None).unwrap();
+        let path = spool.path(item.number);
+        let sound = fs::read(&path).unwrap();
+        for at in 0..sound.len() {
+            let mut flipped = sound.clone();
+            flipped[at] ^= 0x10;
+            for damaged in [flipped, sound[..at].to_vec()] {
+                fs::write(&path, damaged).unwrap();
+                let (spool, found) = Spool::open(dir.path(), URL, 10_000).unwrap();
+                let read = found.items.first().map(|item| spool.get(item));
+                assert!(found.damaged == 1 || matches!(read, Some(Err(SpoolError::Damaged(_)))), "{at}");
+                assert!(!path.exists());
+            }
+        }
+    }
+
+    #[test]
+    fn what_another_has_left_comes_behind_what_is_there() {
+        let (ours, theirs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        assert_eq!(adopt(theirs.path(), ours.path()).unwrap(), 0);
+        for (dir, text) in [(&ours, "ours"), (&theirs, "a"), (&theirs, "b")] {
+            Spool::open(dir.path(), URL, 10_000).unwrap().0.put(&stored(text), None).unwrap();
+        }
+        assert_eq!(adopt(theirs.path(), ours.path()).unwrap(), 2);
+        let (spool, found) = Spool::open(ours.path(), URL, 10_000).unwrap();
+        let bodies: Vec<Bytes> =
+            found.items.iter().map(|item| spool.get(item).unwrap().unwrap().body).collect();
+        assert_eq!(bodies, ["ours", "a", "b"]);
+    }
+}
