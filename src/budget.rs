@@ -110,6 +110,12 @@ impl Flow {
         self.pressure.notified().await;
     }
 
+    /// All bytes of the pool.
+    #[must_use]
+    pub const fn total(&self) -> usize {
+        self.total
+    }
+
     /// Bytes reserved at the moment.
     #[must_use]
     pub fn in_use(&self) -> usize {

@@ -10,6 +10,7 @@ mod attempt;
 pub mod client;
 pub mod compress;
 pub mod gate;
+pub mod holds;
 mod key_watch;
 pub mod pack;
 pub mod queue;
@@ -32,6 +33,7 @@ use tokio::{
 pub use attempt::Desk;
 use attempt::Next;
 use gate::{Gate, Ticket};
+use holds::Holder;
 pub use key_watch::KeyWatch;
 pub use pack::{Packer, Parcel};
 use queue::{Load, Queue, Spooled};
@@ -62,14 +64,23 @@ pub struct Courier {
     key: KeyWatch,
     /// Whether parcels wait for others: then batches may as well wait to be full.
     behind: watch::Sender<bool>,
+    /// Tells sources what is better left unread.
+    holder: Holder,
+    held_bytes_max: usize,
     concurrency_max: usize,
 }
 
 impl Courier {
     /// One that has nothing to deliver yet; the answer's other part tells when it is behind.
     #[must_use]
-    pub fn new(desk: Desk, key: KeyWatch, concurrency_max: usize) -> (Self, watch::Receiver<bool>) {
+    pub fn new(
+        desk: Desk,
+        key: KeyWatch,
+        holder: Holder,
+        concurrency_max: usize,
+    ) -> (Self, watch::Receiver<bool>) {
         let (behind, is_behind) = watch::channel(false);
+        let held_bytes_max = desk.shelf.flow.total() / 2;
         let courier = Self {
             desk: Arc::new(desk),
             gate: Gate::new(concurrency_max, Instant::now()),
@@ -78,6 +89,8 @@ impl Courier {
             spooling: JoinSet::new(),
             key,
             behind,
+            holder,
+            held_bytes_max,
             concurrency_max,
         };
         (courier, is_behind)
@@ -130,15 +143,23 @@ impl Courier {
         }
     }
 
-    /// Puts what has waited for long into the spool, one after the other.
+    /// Puts into the spool, one after the other, what has waited for long and would be lost with the process, and what a
+    /// held dataset has in memory beyond its half.
     fn spool(&mut self) {
-        if self.spooling.is_empty()
-            && self.desk.shelf.spool.is_some()
-            && let Some(parcel) = self.queue.next_to_spool(Instant::now())
-        {
-            let desk = Arc::clone(&self.desk);
-            self.spooling.spawn(async move { desk.shelf.put(parcel).await });
+        if !self.spooling.is_empty() || self.desk.shelf.spool.is_none() {
+            return;
         }
+        let now = Instant::now();
+        let held = if self.holds_too_much() { self.queue.next_held_to_spool(now) } else { None };
+        if let Some(parcel) = held.or_else(|| self.queue.next_to_spool(now)) {
+            let desk = Arc::clone(&self.desk);
+            self.spooling.spawn(async move { desk.shelf.spool(parcel).await });
+        }
+    }
+
+    /// Whether held datasets take more memory than they may.
+    fn holds_too_much(&self) -> bool {
+        self.queue.held().0 > self.held_bytes_max
     }
 
     fn spooled(&mut self, spooled: Result<Load, tokio::task::JoinError>) {
@@ -151,7 +172,7 @@ impl Courier {
     /// When something is to be done that is not to be done now.
     fn wakes_at(&self) -> Option<Instant> {
         let spools = self.spooling.is_empty() && self.desk.shelf.spool.is_some();
-        let spool_at = self.queue.next_spool_at().filter(|_| spools);
+        let spool_at = self.queue.next_spool_at(self.holds_too_much()).filter(|_| spools);
         self.sends_at().into_iter().chain(spool_at).min()
     }
 
@@ -254,7 +275,11 @@ impl Courier {
         self.behind.send_if_modified(|behind| std::mem::replace(behind, is_behind) != is_behind);
         let metrics = &self.desk.metrics;
         metrics.batches_waiting.store(self.queue.len() as u64, Ordering::Relaxed);
-        metrics.datasets_held.store(self.queue.held_datasets() as u64, Ordering::Relaxed);
+        let (held_bytes, held) = self.queue.held();
+        metrics.datasets_held.store(held.len() as u64, Ordering::Relaxed);
+        metrics.held_bytes.store(held_bytes as u64, Ordering::Relaxed);
+        let is_too_much = held_bytes > self.held_bytes_max;
+        self.holder.set(held.into_iter().filter(|_| is_too_much));
         metrics.gate_closed.store(u64::from(self.gate.is_closed()), Ordering::Relaxed);
         metrics.concurrency.store(self.gate.concurrency() as u64, Ordering::Relaxed);
         let spool = self.desk.shelf.spool.as_ref();

@@ -32,6 +32,7 @@ use crate::{
     dataset::Datasets,
     dead_letter::retry_folder,
     deliver::client::ClientError,
+    deliver::holds::{Holds, holds},
     encode::Constants,
     frame::LineBuffer,
     pass::{Pass, StreamFacts},
@@ -105,6 +106,7 @@ struct Shared {
     clock: Clock,
     give_up: CancellationToken,
     tasks: Tasks,
+    holds: Holds,
 }
 
 /// Runs until `stop` is cancelled or the input ends, and drains.
@@ -122,6 +124,7 @@ pub async fn run(job: Job, stop: CancellationToken) -> Result<Report, StartError
         remove_strays(&config.state.dir, &ids);
     }
     let damaged = loaded.damaged as u64;
+    let (holder, holds) = holds();
     let shared = Shared {
         flow: Flow::new(config.plan().map_or(0, |plan| plan.flow_bytes)),
         ledger: Arc::default(),
@@ -132,9 +135,10 @@ pub async fn run(job: Job, stop: CancellationToken) -> Result<Report, StartError
         clock: Clock::System,
         give_up: CancellationToken::new(),
         tasks: Tasks::new(stop.clone()),
+        holds,
     };
     shared.metrics.damaged_checkpoints.store(damaged, Ordering::Relaxed);
-    let Delivery { courier, behind, packer, spool } = delivery::set_up(&job, &shared)?;
+    let Delivery { courier, behind, packer, spool } = delivery::set_up(&job, &shared, holder)?;
     let (to_batcher, runs) = mpsc::channel(RUNS_QUEUED_MAX);
     let (to_courier, parcels) = mpsc::channel(PARCELS_QUEUED_MAX);
     let batching = Batching {
@@ -222,6 +226,9 @@ fn spawn_sources(
             runs: runs.clone(),
             metrics: Arc::clone(&shared.metrics),
             clock: shared.clock,
+            datasets: Arc::clone(&shared.datasets),
+            holds: shared.holds.clone(),
+            gave_to_held: false,
         };
         if source.kind == SourceType::Stdin {
             let buffer = LineBuffer::framed(feed.pass.framing(), line_bytes_max);

@@ -9,7 +9,7 @@ pub mod file;
 pub mod kubernetes;
 pub mod stdin;
 
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::{Arc, Mutex, PoisonError, atomic::Ordering};
 
 use tokio::sync::mpsc;
 
@@ -18,6 +18,8 @@ use crate::{
     batch::{Key, Run},
     budget::{Flow, Reservation},
     clock::Clock,
+    dataset::{DatasetId, Datasets},
+    deliver::holds::Holds,
     frame::{Line, LineBuffer},
     pass::{Chunk, Encoded, Moment, Pass, StreamFacts},
     telemetry::Metrics,
@@ -40,6 +42,12 @@ pub struct Feed {
     pub metrics: Arc<Metrics>,
     /// When it is.
     pub clock: Clock,
+    /// The datasets of the process.
+    pub datasets: Arc<Mutex<Datasets>>,
+    /// Which of them are better left alone.
+    pub holds: Holds,
+    /// Whether the last chunk gave something to one of those.
+    pub gave_to_held: bool,
 }
 
 impl Feed {
@@ -150,6 +158,7 @@ impl Feed {
             chunk.retold.iter().for_each(|(at, flags)| ledger.retell(*at, *flags));
             ledger.open_span(stream, end, chunk.passed, &chunk.held)
         });
+        self.gave_to_held = self.holds.any() && chunk.runs.iter().any(|run| self.is_held(run.dataset));
         for encoded in chunk.runs {
             if encoded.ends.is_empty() {
                 continue;
@@ -161,6 +170,11 @@ impl Feed {
             // The batcher ends after every source: it takes every run.
             let _ = self.runs.send(Run { key, events, ends, claims, reservation }).await;
         }
+    }
+
+    fn is_held(&self, dataset: DatasetId) -> bool {
+        let name = self.datasets.lock().unwrap_or_else(PoisonError::into_inner).name(dataset);
+        self.holds.has(&name)
     }
 
     /// Counts the lines left in `buffer`, and those that joins hold, as lost: the agent stops, and they can't be read

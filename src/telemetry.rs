@@ -42,6 +42,8 @@ pub struct Metrics {
     pub batches_waiting: AtomicU64,
     /// Datasets that take nothing until a person acts, at the moment.
     pub datasets_held: AtomicU64,
+    /// Flow bytes of events that wait for such datasets, at the moment.
+    pub held_bytes: AtomicU64,
     /// 1 while nothing but a probe is sent, since the other end is out of order.
     pub gate_closed: AtomicU64,
     /// How many requests may run at once, at the moment.
@@ -86,6 +88,7 @@ impl Metrics {
             splits = get(&self.splits),
             batches_waiting = get(&self.batches_waiting),
             datasets_held = get(&self.datasets_held),
+            held_bytes = get(&self.held_bytes),
             gate_closed = get(&self.gate_closed),
             concurrency = get(&self.concurrency),
             "summary"

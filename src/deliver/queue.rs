@@ -149,11 +149,33 @@ impl Queue {
         None
     }
 
-    /// When the next parcel is to be put into the spool.
+    /// Takes the newest parcel of a dataset that is held, to make room for others.
+    pub fn next_held_to_spool(&mut self, now: Instant) -> Option<Parcel> {
+        let due = |waiting: &Waiting| matches!(waiting.load, Load::Parcel(_)) && waiting.spool_at <= now;
+        for lane in self.lanes.values_mut().filter(|lane| lane.held.is_some()) {
+            let place = lane.waiting.iter().rposition(due);
+            if let Some(Waiting { load: Load::Parcel(parcel), .. }) =
+                place.and_then(|place| lane.waiting.remove(place))
+            {
+                self.len -= 1;
+                return Some(parcel);
+            }
+        }
+        None
+    }
+
+    /// When the next parcel is to be put into the spool; `held_too` if those of held datasets are.
     #[must_use]
-    pub fn next_spool_at(&self) -> Option<Instant> {
-        let waiting = self.lanes.values().flat_map(|lane| &lane.waiting);
-        waiting.filter(|waiting| waiting.load.is_volatile()).map(|waiting| waiting.spool_at).min()
+    pub fn next_spool_at(&self, held_too: bool) -> Option<Instant> {
+        let spools = |lane: &Lane, load: &Load| {
+            load.is_volatile() || (held_too && lane.held.is_some() && matches!(load, Load::Parcel(_)))
+        };
+        let waiting =
+            self.lanes.values().flat_map(|lane| lane.waiting.iter().map(move |waiting| (lane, waiting)));
+        waiting
+            .filter(|(lane, waiting)| spools(lane, &waiting.load))
+            .map(|(_, waiting)| waiting.spool_at)
+            .min()
     }
 
     /// Takes the batch that is to be sent now: of those that may be, the oldest.
@@ -215,10 +237,16 @@ impl Queue {
         self.lanes.values().filter(|lane| lane.held.is_none()).map(|lane| lane.waiting.len()).sum()
     }
 
-    /// How many datasets are held.
+    /// The datasets that are held, and the flow bytes that their parcels take.
     #[must_use]
-    pub fn held_datasets(&self) -> usize {
-        self.lanes.values().filter(|lane| lane.held.is_some()).count()
+    pub fn held(&self) -> (usize, Vec<Arc<str>>) {
+        let held = || self.lanes.iter().filter(|(_, lane)| lane.held.is_some());
+        let cost = |waiting: &Waiting| match &waiting.load {
+            Load::Parcel(parcel) => parcel.cost(),
+            Load::Spooled(_) => 0,
+        };
+        let bytes = held().flat_map(|(_, lane)| &lane.waiting).map(cost).sum();
+        (bytes, held().map(|(name, _)| Arc::clone(name)).collect())
     }
 
     /// Takes all that wait.
@@ -285,17 +313,17 @@ mod tests {
     fn what_would_be_lost_is_spooled_when_it_has_waited() {
         let now = Instant::now();
         let mut queue = queue(&["a"], now);
-        assert!(queue.next_spool_at().is_none(), "files can be read again");
+        assert!(queue.next_spool_at(false).is_none(), "files can be read again");
         let mut volatile = Parcel::empty("a".into());
         volatile.replayable = false;
         queue.push(Load::Parcel(volatile), now);
-        assert_eq!(queue.next_spool_at(), Some(now + SPOOLED_AFTER));
+        assert_eq!(queue.next_spool_at(false), Some(now + SPOOLED_AFTER));
         assert!(queue.next_to_spool(now).is_none());
         let parcel = queue.next_to_spool(now + SPOOLED_AFTER).unwrap();
         let item = Item { number: 1, dataset: "a".into(), events: 1 };
         let spooled = Spooled { item, number: parcel.number, backoff: Backoff::default() };
         queue.put_back(Load::Spooled(spooled), Duration::ZERO, now);
-        assert!(queue.next_spool_at().is_none() && queue.next_to_spool(now + SPOOLED_AFTER).is_none());
+        assert!(queue.next_spool_at(false).is_none() && queue.next_to_spool(now + SPOOLED_AFTER).is_none());
         assert_eq!(numbers(&mut queue, now), [1, 2], "it keeps its place");
     }
 }

@@ -77,11 +77,14 @@ impl Shelf {
         }
     }
 
-    /// Keeps a parcel that is not what it was.
+    /// Keeps a parcel that is not what it was: in memory if its input can be read again.
     pub(super) async fn put(&self, parcel: Parcel) -> Load {
-        let Some(spool) = self.spool.as_ref().filter(|_| !parcel.replayable) else {
-            return Load::Parcel(parcel);
-        };
+        if parcel.replayable { Load::Parcel(parcel) } else { self.spool(parcel).await }
+    }
+
+    /// Puts a parcel into the spool, if there is one and room in it.
+    pub(super) async fn spool(&self, parcel: Parcel) -> Load {
+        let Some(spool) = &self.spool else { return Load::Parcel(parcel) };
         let stored = Arc::new(parcel.stored(&self.api_url));
         loop {
             let (to, stored, instead) = (Arc::clone(spool), Arc::clone(&stored), parcel.spooled.clone());

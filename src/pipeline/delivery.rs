@@ -11,6 +11,7 @@ use crate::{
     deliver::{
         Courier, Desk, KeyWatch, Packer,
         client::{Client, Settings},
+        holds::Holder,
         shelf::Shelf,
     },
     spool::{self, Item, Spool},
@@ -27,12 +28,12 @@ pub(super) struct Delivery {
 }
 
 /// Sets it up.
-pub(super) fn set_up(job: &Job, shared: &Shared) -> Result<Delivery, StartError> {
+pub(super) fn set_up(job: &Job, shared: &Shared, holder: Holder) -> Result<Delivery, StartError> {
     let packer = Arc::new(Packer::new(job.config.honeycomb.compression)?);
     let (spool, left) = open_spool(job, &shared.metrics);
     let desk = desk(job, shared, Arc::clone(&packer), spool.clone())?;
     let key = KeyWatch::new(job.api_key.key.clone(), job.api_key.file.clone());
-    let (mut courier, behind) = Courier::new(desk, key, job.config.deliver.concurrency.get());
+    let (mut courier, behind) = Courier::new(desk, key, holder, job.config.deliver.concurrency.get());
     courier.inherit(left);
     Ok(Delivery { courier, behind, packer, spool })
 }

@@ -172,7 +172,7 @@ impl FileSource {
         if self.settings.once {
             return self.read_all(&stop).await;
         }
-        let flow = self.feed.flow.clone();
+        let (flow, mut holds) = (self.feed.flow.clone(), self.feed.holds.clone());
         let (mut reconcile_at, mut tick_at) = (self.next_reconcile(&watch), Instant::now() + TICK_INTERVAL);
         // Kept from turn to turn: whoever asks anew for flow bytes stands at the end of the queue again.
         let mut reserving: Option<Pin<Box<dyn Future<Output = Reservation> + Send>>> = None;
@@ -194,6 +194,7 @@ impl FileSource {
                     news_in_row += 1;
                     self.news(change, &mut watch);
                 }
+                () = holds.changed() => self.table.unpark(),
                 () = tokio::time::sleep_until(reconcile_at) => {
                     self.reconcile(&mut watch);
                     reconcile_at = self.next_reconcile(&watch);
@@ -258,11 +259,12 @@ impl FileSource {
 
     /// Reads what is there, and does not ask what came since.
     async fn read_all(&mut self, stop: &CancellationToken) {
-        let flow = self.feed.flow.clone();
-        while self.table.anything_ready() {
+        let (flow, mut holds) = (self.feed.flow.clone(), self.feed.holds.clone());
+        while self.table.anything_ready() || self.table.anything_parked() {
             tokio::select! {
                 () = stop.cancelled() => return,
-                reservation = flow.reserve() => self.read(reservation).await,
+                () = holds.changed() => self.table.unpark(),
+                reservation = flow.reserve(), if self.table.anything_ready() => self.read(reservation).await,
             }
         }
         self.end_joins(&flow, stop).await;

@@ -194,3 +194,33 @@ async fn dead_letters_whose_outcome_is_open_stay_in_their_file() {
     assert_eq!((counts.recovered, counts.open), (10, 10));
     assert_eq!(hivetail::dead_letter::files(&retry).len(), 1);
 }
+
+/// A dataset that takes nothing may fill half of the memory and no more: other files are read on.
+#[tokio::test]
+async fn a_held_dataset_leaves_room_for_others() {
+    let stage = Stage::new().await;
+    let mut refused = Vec::new();
+    for n in 0..40_000 {
+        refused.extend_from_slice(
+            format!("{{\"n\":\"{n}\",\"app\":\"bad\",\"text\":\"{}\"}}\n", "x".repeat(400)).as_bytes(),
+        );
+    }
+    stage.append("a.log", refused);
+    let toml = stage
+        .toml("*.log", "dataset = \"{app}\"", "[deliver]\nconcurrency = 1\n[batch]\nmax_age_ms = 50")
+        .replace("[state]", "compression = \"none\"\n[state]");
+    stage.hive.script([status(404, "dataset not found")]);
+    let agent = stage.start(&toml, false);
+    soon("the refusal", stage.hive.wait_for_requests(1)).await;
+    let start = std::time::Instant::now();
+    for n in 40_000..40_005 {
+        stage.append("b.log", format!("{{\"n\":\"{n}\",\"app\":\"good\"}}\n"));
+        soon("the other file", stage.hive.wait_for_events(n - 39_999)).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    assert!(start.elapsed() < Duration::from_secs(25), "it did not wait for the end of the hold");
+    soon("all of it in the end", stage.hive.wait_for_events(40_005)).await;
+    let counts = agent.stopped().await;
+    assert_eq!((counts.accepted, counts.open), (40_005, 0));
+    assert_each_once(&stage, 40_005);
+}

@@ -30,8 +30,15 @@ impl FileSource {
     /// Reads and passes one chunk of the file whose turn it is.
     pub(super) async fn read(&mut self, reservation: Reservation) {
         let Some(no) = self.table.next_ready() else { return };
+        self.feed.gave_to_held = false;
         let before = self.table.files.get(&no).map(|followed| followed.position);
         match self.chunk(no, reservation).await {
+            Ok(_) if self.feed.gave_to_held => {
+                self.chunks_in_turn = 0;
+                self.table.park(no);
+                // Its joins wait, too: what follows is there.
+                self.pause_clocks();
+            }
             Ok(true) => {
                 self.chunks_in_turn += 1;
                 let after = self.table.files.get(&no).map(|followed| followed.position);

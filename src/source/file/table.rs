@@ -7,7 +7,7 @@
 
 use std::{
     borrow::Borrow,
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     ffi::OsStr,
     hash::{Hash, Hasher},
     path::Path,
@@ -75,6 +75,8 @@ pub(super) struct Table {
     names: HashMap<Name, Named>,
     pub(super) lineages: HashMap<u32, Lineage>,
     ready: VecDeque<FileNo>,
+    /// Those that are not to be read for now, since what they hold can't be delivered.
+    parked: BTreeSet<FileNo>,
     next_no: u32,
     next_lineage: u32,
 }
@@ -141,6 +143,7 @@ impl Table {
         if names > 0 {
             self.names.retain(|_, named| named.no != no);
         }
+        self.parked.remove(&no);
         if followed.queued {
             self.ready.retain(|other| *other != no);
         }
@@ -196,11 +199,47 @@ impl Table {
 
     /// There may be something to read in a file.
     pub(super) fn make_ready(&mut self, no: FileNo) {
-        if let Some(followed) = self.files.get_mut(&no)
+        if self.is_parked(no) {
+            self.parked.insert(no);
+        } else if let Some(followed) = self.files.get_mut(&no)
             && !followed.queued
         {
             followed.queued = true;
             self.ready.push_back(no);
+        }
+    }
+
+    /// A file is not to be read for now, nor what comes after it in its lineage.
+    pub(super) fn park(&mut self, no: FileNo) {
+        self.parked.insert(no);
+        let lineage = self.lineage_of(no).map(|lineage| lineage.files.clone()).unwrap_or_default();
+        for newer in lineage.into_iter().skip_while(|other| *other != no) {
+            if let Some(followed) = self.files.get_mut(&newer).filter(|followed| followed.queued) {
+                followed.queued = false;
+                self.ready.retain(|other| *other != newer);
+                self.parked.insert(newer);
+            }
+        }
+    }
+
+    /// Whether a file, or one before it in its lineage, is not to be read for now.
+    fn is_parked(&self, no: FileNo) -> bool {
+        let lineage = self.lineage_of(no).filter(|_| !self.parked.is_empty());
+        lineage.is_some_and(|lineage| {
+            let older = lineage.files.iter().take_while(|other| **other != no);
+            older.chain([&no]).any(|other| self.parked.contains(other))
+        })
+    }
+
+    /// Whether any file is not to be read for now.
+    pub(super) fn anything_parked(&self) -> bool {
+        !self.parked.is_empty()
+    }
+
+    /// All files may be read again.
+    pub(super) fn unpark(&mut self) {
+        for no in std::mem::take(&mut self.parked) {
+            self.make_ready(no);
         }
     }
 

@@ -94,6 +94,9 @@ impl Rig {
             runs: sender,
             metrics: Arc::clone(&metrics),
             clock: Clock::System,
+            datasets: Arc::default(),
+            holds: crate::deliver::holds::holds().1,
+            gave_to_held: false,
         };
         let settings = Settings {
             fields: Vec::new(),
