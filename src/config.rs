@@ -16,7 +16,10 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::{dataset::Template, deliver::compress::Compression};
+use crate::{
+    dataset::Template,
+    deliver::{compress::Compression, http::HttpSettings},
+};
 pub use error::ConfigError;
 pub use join::{Join, JoinTable};
 pub use log_formats::NamedLogFormat;
@@ -99,11 +102,15 @@ pub struct Deliver {
     pub concurrency: Ranged<1, 64>,
     /// Milliseconds for one request, from its start to the answer's end.
     pub timeout_ms: Ranged<100, 600_000>,
+    /// Certificates to trust beside the system's, in PEM.
+    pub ca_file: Option<PathBuf>,
+    /// Whether the other end's certificate is verified.
+    pub tls_verify: bool,
 }
 
 impl Default for Deliver {
     fn default() -> Self {
-        Self { concurrency: Ranged::new(4), timeout_ms: Ranged::new(60_000) }
+        Self { concurrency: Ranged::new(4), timeout_ms: Ranged::new(60_000), ca_file: None, tls_verify: true }
     }
 }
 
@@ -182,6 +189,22 @@ impl Default for Dataset {
 }
 
 impl Config {
+    /// How connections are made.
+    #[must_use]
+    pub fn http(&self) -> HttpSettings {
+        let mut formats: Vec<&str> =
+            self.source.iter().map(|source| source.get_ref().format.0.name()).collect();
+        formats.sort_unstable();
+        formats.dedup();
+        HttpSettings {
+            timeout: self.deliver.timeout_ms.as_ms(),
+            concurrency: self.deliver.concurrency.get(),
+            ca_file: self.deliver.ca_file.clone(),
+            tls_verify: self.deliver.tls_verify,
+            formats: formats.join(", "),
+        }
+    }
+
     /// Reads the file's text; `file` is its name, for errors.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ pub mod client;
 pub mod compress;
 pub mod gate;
 pub mod holds;
+pub mod http;
 mod key_watch;
 pub mod pack;
 pub mod queue;

@@ -48,6 +48,8 @@ pub struct Metrics {
     pub gate_closed: AtomicU64,
     /// How many requests may run at once, at the moment.
     pub concurrency: AtomicU64,
+    /// 1 if certificates are not verified.
+    pub tls_unverified: AtomicU64,
     /// Bytes in the spool, at the moment.
     pub spool_bytes: AtomicU64,
     /// Batches in the spool that were damaged and set aside.
@@ -90,6 +92,7 @@ impl Metrics {
             datasets_held = get(&self.datasets_held),
             held_bytes = get(&self.held_bytes),
             gate_closed = get(&self.gate_closed),
+            tls_unverified = get(&self.tls_unverified),
             concurrency = get(&self.concurrency),
             "summary"
         );

@@ -39,12 +39,8 @@ pub(super) async fn run(path: &Path, config: &Config, offline: bool) -> anyhow::
             Ok(found) => found.key,
             Err(error) => return complain(&error),
         };
-    let client = Client::new(&Settings {
-        api_url: config.honeycomb.api_url.0.clone(),
-        api_key,
-        timeout: config.deliver.timeout_ms.as_ms(),
-        concurrency: 1,
-    })?;
+    let client =
+        Client::new(&Settings { api_url: config.honeycomb.api_url.0.clone(), api_key, http: config.http() })?;
     let mut out = io::stdout().lock();
     let url = &config.honeycomb.api_url.0;
     match client.auth().await {

@@ -4,6 +4,7 @@
 //! bounded. The API key goes into one header and nowhere else.
 
 use std::{
+    path::PathBuf,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -13,12 +14,16 @@ use hivetail_parsers::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{
     Url,
-    header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER},
+    header::{CONTENT_ENCODING, HeaderName, HeaderValue, RETRY_AFTER},
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use super::{compress::Compression, retry};
+use super::{
+    compress::Compression,
+    http::{Http, HttpSettings},
+    retry,
+};
 
 /// Where the key goes.
 const KEY_HEADER: HeaderName = HeaderName::from_static("x-honeycomb-team");
@@ -27,9 +32,6 @@ const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
 /// What stays as it is in a path segment (RFC 3986, unreserved).
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Shorter than the 60 s or more after which servers close an idle connection.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// An answer is no longer than this for each event sent, beside a fixed part.
 const REPLY_BYTES_PER_EVENT: usize = 256;
 const REPLY_BYTES_FIXED: usize = 64 * 1024;
@@ -41,10 +43,8 @@ pub struct Settings {
     pub api_url: Url,
     /// The key.
     pub api_key: SecretString,
-    /// For one request, from its start to the answer's end.
-    pub timeout: Duration,
-    /// How many requests run at once.
-    pub concurrency: usize,
+    /// How connections are made.
+    pub http: HttpSettings,
 }
 
 /// An answer.
@@ -64,6 +64,14 @@ pub enum ClientError {
     /// The key can't be sent in a header.
     #[error("the API key holds characters that no key has: is it the whole key, on one line?")]
     Key,
+    /// The certificates to trust can't be used.
+    #[error("ca_file {}: {why}", path.display())]
+    CaFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// No connection.
     #[error("{0}")]
     Connection(String),
@@ -100,7 +108,7 @@ impl ClientError {
 /// Talks to one API with one key.
 #[derive(Debug)]
 pub struct Client {
-    http: reqwest::Client,
+    http: Http,
     api_url: Url,
     key: Mutex<HeaderValue>,
 }
@@ -111,19 +119,8 @@ impl Client {
     /// # Errors
     /// When the key is no header value, or TLS can't be set up.
     pub fn new(settings: &Settings) -> Result<Self, ClientError> {
-        let mut headers = HeaderMap::new();
         let key = Mutex::new(key_header(&settings.api_key)?);
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let http = reqwest::Client::builder()
-            .user_agent(concat!("hivetail/", env!("CARGO_PKG_VERSION")))
-            .default_headers(headers)
-            .timeout(settings.timeout)
-            .connect_timeout(CONNECT_TIMEOUT.min(settings.timeout))
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            .pool_max_idle_per_host(settings.concurrency)
-            .redirect(reqwest::redirect::Policy::none())
-            .tcp_nodelay(true)
-            .build()?;
+        let http = Http::new(settings.http.clone())?;
         Ok(Self { http, api_url: settings.api_url.clone(), key })
     }
 
@@ -153,7 +150,7 @@ impl Client {
     ) -> Result<Reply, ClientError> {
         let segment = utf8_percent_encode(dataset, SEGMENT);
         let url = self.endpoint(&format!("1/batch/{segment}"));
-        let mut request = self.http.post(url).header(KEY_HEADER, self.key()).body(body);
+        let mut request = self.http.client().post(url).header(KEY_HEADER, self.key()).body(body);
         if let Some(encoding) = compression.content_encoding() {
             request = request.header(CONTENT_ENCODING, encoding);
         }
@@ -170,7 +167,8 @@ impl Client {
     /// # Errors
     /// When there is no answer; an answer that says no is an `Ok`.
     pub async fn auth(&self) -> Result<Result<Auth, Reply>, ClientError> {
-        let response = self.http.get(self.endpoint("1/auth")).header(KEY_HEADER, self.key()).send().await?;
+        let response =
+            self.http.client().get(self.endpoint("1/auth")).header(KEY_HEADER, self.key()).send().await?;
         let status = response.status().as_u16();
         let body = read_body(response, REPLY_BYTES_FIXED).await?;
         let auth = (status == 200).then(|| serde_json::from_slice(&body).ok()).flatten();
@@ -241,8 +239,13 @@ mod tests {
         Client::new(&Settings {
             api_url: api_url.parse().unwrap(),
             api_key: api_key.into(),
-            timeout: Duration::from_secs(1),
-            concurrency: 1,
+            http: HttpSettings {
+                timeout: Duration::from_secs(1),
+                concurrency: 1,
+                ca_file: None,
+                tls_verify: true,
+                formats: String::new(),
+            },
         })
     }
 

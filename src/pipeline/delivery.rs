@@ -82,9 +82,14 @@ fn desk(
     let client = Client::new(&Settings {
         api_url: config.honeycomb.api_url.0.clone(),
         api_key: job.api_key.key.clone(),
-        timeout: config.deliver.timeout_ms.as_ms(),
-        concurrency: config.deliver.concurrency.get(),
+        http: config.http(),
     })?;
+    if !config.deliver.tls_verify {
+        shared.metrics.tls_unverified.store(1, Ordering::Relaxed);
+        tracing::warn!(
+            "certificates are not verified (`[deliver] tls_verify = false`): anyone on the way can read the key and the events"
+        );
+    }
     Ok(Desk {
         client,
         packer,

@@ -18,6 +18,7 @@ mod refusals;
 mod restart;
 mod rotation;
 mod shutdown;
+mod soak;
 mod spool;
 mod support;
 mod tailing;
