@@ -201,7 +201,7 @@ impl Courier {
             Next::Done => self.delivered(ticket, &dataset, now),
             Next::Again(mut load, delay) => {
                 self.delivered(ticket, &dataset, now);
-                let delay = delay.unwrap_or_else(|| load.next_delay());
+                let delay = delay.unwrap_or_else(|| load.next_delay(fastrand::f64()));
                 self.queue.put_back(load, delay, now);
             }
             Next::Unsent(rest) => {
@@ -216,7 +216,7 @@ impl Courier {
             }
             Next::Failed(mut load, failure) => {
                 self.gate.fail(ticket, failure, now, fastrand::f64());
-                let delay = load.next_delay();
+                let delay = load.next_delay(fastrand::f64());
                 self.queue.try_again(&dataset, delay, now);
                 // Behind a closed gate all wait together, and the oldest tries first.
                 let delay = if self.gate.is_closed() { Duration::ZERO } else { delay };

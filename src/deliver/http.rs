@@ -3,7 +3,7 @@
 //! Takes what the configuration says of TLS and times, gives a client to send requests with. Certificates are verified
 //! with the system's roots and those of `ca_file`; proxies are those of the environment (`HTTPS_PROXY`, `NO_PROXY`).
 //!
-//! Invariant: no connection is used for longer than [`AGE_MAX`], so that a service that has moved is followed there.
+//! Invariant: no connection is used for longer than five minutes, so that a service that has moved is followed there.
 
 use std::{
     fs,

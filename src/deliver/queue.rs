@@ -55,13 +55,13 @@ impl Load {
         }
     }
 
-    /// The next delay between two attempts.
-    pub fn next_delay(&mut self) -> Duration {
+    /// The next delay between two attempts; `random` is in 0..1.
+    pub fn next_delay(&mut self, random: f64) -> Duration {
         let backoff = match self {
             Self::Parcel(parcel) => &mut parcel.backoff,
             Self::Spooled(spooled) => &mut spooled.backoff,
         };
-        backoff.next_delay(None, fastrand::f64())
+        backoff.next_delay(None, random)
     }
 
     /// Whether it would be lost with the process.
