@@ -21,7 +21,7 @@ use toml::Spanned;
 
 use crate::{
     api_key,
-    checkpoint::{self, StoreError},
+    checkpoint::StoreError,
     config::{
         ApiUrl, Config, ConfigError, Dataset, EnvelopeName, FormatName, LoggerPattern, NginxLogFormat,
         Source, SourceType, WhenFull,
@@ -208,20 +208,17 @@ impl PipeArgs {
             for number in 1..=PIPES_MAX {
                 let suffix = if number == 1 { String::new() } else { format!("-{number}") };
                 config.state.dir = PathBuf::from(format!("{}{suffix}", base.display()));
-                match checkpoint::Store::open(&config.state.dir) {
-                    Err(StoreError::Taken { .. }) => {}
-                    Err(StoreError::Unusable { dir, error }) => {
+                let shipped = ship(config.clone(), kind).await;
+                let Err(error) = shipped else { return shipped };
+                match error.downcast_ref() {
+                    Some(StartError::State(StoreError::Taken { .. })) => {}
+                    Some(StartError::State(StoreError::Unusable { .. })) => {
                         tracing::warn!(
-                            dir = %dir.display(), %error,
-                            "no state directory: what can't be delivered before the end is lost (set --state-dir)"
+                            %error, "what can't be delivered before the end is lost (set --state-dir)"
                         );
                         break;
                     }
-                    // Another pipe may take it in this moment: then it says so, and this one ends.
-                    Ok(free) => {
-                        drop(free);
-                        return ship(config, kind).await;
-                    }
+                    _ => return Err(error),
                 }
             }
         }
@@ -325,6 +322,12 @@ fn verdict(report: &Report, stopped: bool, state_dir: &Path) -> ExitCode {
             "lines lost: their file is gone, and they could not be delivered in time"
         );
     }
+    if report.spool_damaged > 0 {
+        tracing::error!(
+            batches = report.spool_damaged, dir = %spool::folder(state_dir).display(),
+            "batches lost: they were damaged in the spool, and are set aside there"
+        );
+    }
     if counts.open > report.unreachable {
         tracing::warn!(
             lines = counts.open - report.unreachable,
@@ -333,7 +336,11 @@ fn verdict(report: &Report, stopped: bool, state_dir: &Path) -> ExitCode {
     }
     let lost = counts.shutdown + counts.refused + counts.spool_dropped + report.unreachable > 0;
     let left = counts.open + counts.dead_lettered + report.in_spool > 0;
-    if report.failed || lost || (left && !stopped) { ExitCode::from(1) } else { ExitCode::SUCCESS }
+    if report.failed || lost || report.spool_damaged > 0 || (left && !stopped) {
+        ExitCode::from(1)
+    } else {
+        ExitCode::SUCCESS
+    }
 }
 
 /// Bad configuration: said plainly, since logging may not be what the reader looks at.

@@ -116,6 +116,13 @@ impl DeadLetters {
         Ok(())
     }
 
+    /// Whether a file is being written, which will have to be closed.
+    #[must_use]
+    pub fn is_writing(&self) -> bool {
+        // Whoever has the lock is writing.
+        self.open.try_lock().map_or(true, |open| open.is_some())
+    }
+
     /// Closes the file that is being written if it is old enough.
     pub fn close_old(&self, now: SystemTime) {
         self.close_if(|open| now.duration_since(open.since).is_ok_and(|age| age >= FILE_AGE_MAX));
@@ -127,7 +134,8 @@ impl DeadLetters {
     }
 
     fn close_if(&self, is_due: impl FnOnce(&Open) -> bool) {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        // A disk that hangs must not keep its caller waiting.
+        let Ok(mut open) = self.open.try_lock() else { return };
         if let Some(due) = open.take_if(|open| is_due(open)) {
             close(&due.path);
         }

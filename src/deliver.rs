@@ -21,13 +21,14 @@ mod trim;
 pub mod verdict;
 
 use std::{
+    collections::HashMap,
     sync::{Arc, atomic::Ordering},
     time::{Duration, SystemTime},
 };
 
 use tokio::{
     sync::{mpsc, watch},
-    task::JoinSet,
+    task::{Id, JoinError, JoinSet},
     time::Instant,
 };
 
@@ -43,15 +44,12 @@ use verdict::Scope;
 
 use crate::spool::Item;
 
+/// So much longer than the gate is closed, what has failed as its probe is not tried.
+const REST: Duration = Duration::from_secs(1);
+/// How often it is asked whether a file of dead letters is old enough to be closed.
+const CLOSE_INTERVAL: Duration = Duration::from_secs(15);
 /// How often a key file is looked at while everything is held.
 const KEY_LOOK_INTERVAL: Duration = Duration::from_secs(1);
-
-/// An attempt that has ended.
-struct Ended {
-    ticket: Ticket,
-    dataset: Arc<str>,
-    next: Next,
-}
 
 /// Delivers parcels.
 #[derive(Debug)]
@@ -59,9 +57,11 @@ pub struct Courier {
     desk: Arc<Desk>,
     gate: Gate,
     queue: Queue,
-    running: JoinSet<Ended>,
+    running: JoinSet<Next>,
+    /// Of each attempt that runs, by its task.
+    tickets: HashMap<Id, (Ticket, Arc<str>)>,
     /// Parcels that have waited for long and are being put into the spool.
-    spooling: JoinSet<Load>,
+    spooling: JoinSet<(Load, Instant)>,
     key: KeyWatch,
     /// Whether parcels wait for others: then batches may as well wait to be full.
     behind: watch::Sender<bool>,
@@ -87,6 +87,7 @@ impl Courier {
             gate: Gate::new(concurrency_max, Instant::now()),
             queue: Queue::default(),
             running: JoinSet::new(),
+            tickets: HashMap::new(),
             spooling: JoinSet::new(),
             key,
             behind,
@@ -100,7 +101,7 @@ impl Courier {
     /// Takes over what an earlier process has left in the spool.
     pub fn inherit(&mut self, items: Vec<Item>) {
         for item in items {
-            let spooled = Spooled { item, number: 0, backoff: Backoff::default() };
+            let spooled = Spooled { item, number: 0, backoff: Backoff::default(), trimmed: false };
             self.queue.push(Load::Spooled(spooled), Instant::now());
         }
     }
@@ -117,7 +118,7 @@ impl Courier {
             tokio::select! {
                 biased;
                 () = give_up.cancelled() => break,
-                Some(ended) = self.running.join_next() => self.ended(ended),
+                Some(ended) = self.running.join_next_with_id() => self.ended(ended),
                 Some(spooled) = self.spooling.join_next() => self.spooled(spooled),
                 parcel = parcels.recv(), if more => match parcel {
                     Some(parcel) => self.queue.push(Load::Parcel(parcel), Instant::now()),
@@ -137,10 +138,9 @@ impl Courier {
         while self.gate.may_start(self.running.len(), now) {
             let Some(load) = self.queue.next(now) else { return };
             let (desk, ticket) = (Arc::clone(&self.desk), self.gate.start(now));
-            self.running.spawn(async move {
-                let dataset = Arc::clone(load.dataset());
-                Ended { ticket, dataset, next: desk.attempt(load).await }
-            });
+            let dataset = Arc::clone(load.dataset());
+            let task = self.running.spawn(async move { desk.attempt(load).await });
+            self.tickets.insert(task.id(), (ticket, dataset));
         }
     }
 
@@ -152,9 +152,9 @@ impl Courier {
         }
         let now = Instant::now();
         let held = if self.holds_too_much() { self.queue.next_held_to_spool(now) } else { None };
-        if let Some(parcel) = held.or_else(|| self.queue.next_to_spool(now)) {
+        if let Some((parcel, not_before)) = held.or_else(|| self.queue.next_to_spool(now)) {
             let desk = Arc::clone(&self.desk);
-            self.spooling.spawn(async move { desk.shelf.spool(parcel).await });
+            self.spooling.spawn(async move { (desk.shelf.spool(parcel).await, not_before) });
         }
     }
 
@@ -163,9 +163,12 @@ impl Courier {
         self.queue.held().0 > self.held_bytes_max
     }
 
-    fn spooled(&mut self, spooled: Result<Load, tokio::task::JoinError>) {
+    fn spooled(&mut self, spooled: Result<(Load, Instant), JoinError>) {
+        let now = Instant::now();
         match spooled {
-            Ok(load) => self.queue.put_back(load, Duration::ZERO, Instant::now()),
+            Ok((load, not_before)) => {
+                self.queue.put_back(load, not_before.saturating_duration_since(now), now);
+            }
             Err(error) => tracing::error!(%error, "a batch was lost on its way to the spool"),
         }
     }
@@ -174,29 +177,38 @@ impl Courier {
     fn wakes_at(&self) -> Option<Instant> {
         let spools = self.spooling.is_empty() && self.desk.shelf.spool.is_some();
         let spool_at = self.queue.next_spool_at(self.holds_too_much()).filter(|_| spools);
-        self.sends_at().into_iter().chain(spool_at).min()
+        let letters = self.desk.dead_letters.as_ref().filter(|letters| letters.is_writing());
+        let closes_at = letters.map(|_| Instant::now() + CLOSE_INTERVAL);
+        self.sends_at().into_iter().chain(spool_at).chain(closes_at).min()
     }
 
     /// When something may be sent that may not be now.
     fn sends_at(&self) -> Option<Instant> {
         let now = Instant::now();
         if self.gate.is_closed() {
-            let opens_at = self.gate.opens_at().filter(|_| !self.queue.is_empty())?;
+            let sends_at =
+                self.gate.opens_at().zip(self.queue.next_at()).map(|(opens, next)| opens.max(next));
             let looks = self.gate.is_held() && self.key.is_a_file();
-            return Some(if looks { opens_at.min(now + KEY_LOOK_INTERVAL) } else { opens_at });
+            return sends_at.into_iter().chain(looks.then(|| now + KEY_LOOK_INTERVAL)).min();
         }
         if self.gate.may_start(self.running.len(), now) { self.queue.next_at() } else { None }
     }
 
-    fn ended(&mut self, ended: Result<Ended, tokio::task::JoinError>) {
-        let Ended { ticket, dataset, next } = match ended {
-            Ok(ended) => ended,
+    fn ended(&mut self, ended: Result<(Id, Next), JoinError>) {
+        let now = Instant::now();
+        let id = match &ended {
+            Ok((id, _)) => *id,
+            Err(error) => error.id(),
+        };
+        let Some((ticket, dataset)) = self.tickets.remove(&id) else { return };
+        let next = match ended {
+            Ok((_, next)) => next,
             Err(error) => {
                 tracing::error!(%error, "a request's task has failed: its events stay unacknowledged");
-                return self.gate.cancel();
+                self.queue.try_again(&dataset, Duration::ZERO, now);
+                return self.gate.cancel(ticket);
             }
         };
-        let now = Instant::now();
         match next {
             Next::Done => self.delivered(ticket, &dataset, now),
             Next::Again(mut load, delay) => {
@@ -205,8 +217,9 @@ impl Courier {
                 self.queue.put_back(load, delay, now);
             }
             Next::Unsent(rest) => {
-                self.gate.cancel();
-                self.queue.try_again(&dataset, Duration::ZERO, now);
+                self.gate.cancel(ticket);
+                let delay = rest.as_ref().map_or(Duration::ZERO, |(_, delay)| *delay);
+                self.queue.try_again(&dataset, delay, now);
                 rest.into_iter().for_each(|(load, delay)| self.queue.put_back(load, delay, now));
             }
             Next::Halves(halves) => {
@@ -221,10 +234,12 @@ impl Courier {
                 // Behind a closed gate all wait together, and the oldest tries first.
                 let delay = if self.gate.is_closed() { Duration::ZERO } else { delay };
                 self.queue.put_back(load, delay, now);
+                self.rest(ticket, &dataset);
             }
-            Next::Held(load, scope) => {
-                self.hold(ticket, &dataset, scope, now);
+            Next::Held(load, scope, retry_after) => {
+                self.hold(ticket, &dataset, (scope, retry_after), now);
                 self.queue.put_back(load, Duration::ZERO, now);
+                self.rest(ticket, &dataset);
             }
             Next::GivenUp(load) => self.queue.put_back(load, Duration::ZERO, now),
         }
@@ -241,11 +256,24 @@ impl Courier {
         }
     }
 
-    fn hold(&mut self, ticket: Ticket, dataset: &Arc<str>, scope: Scope, now: Instant) {
+    /// What was tried for all has failed, and it may have been the cause: the next is of another dataset, if there is one.
+    fn rest(&mut self, ticket: Ticket, dataset: &str) {
+        if let Some(opens_at) = self.gate.opens_at().filter(|_| ticket.is_probe()) {
+            self.queue.rest(dataset, opens_at + REST);
+        }
+    }
+
+    fn hold(
+        &mut self,
+        ticket: Ticket,
+        dataset: &Arc<str>,
+        (scope, retry_after): (Scope, Option<Duration>),
+        now: Instant,
+    ) {
         match scope {
             Scope::Destination => {
                 self.queue.try_again(dataset, Duration::ZERO, now);
-                self.gate.hold(now);
+                self.gate.hold(ticket, retry_after, now);
             }
             Scope::Dataset => {
                 self.gate.succeed(ticket, now);
@@ -293,7 +321,7 @@ impl Courier {
 
     /// Leaves what is not delivered.
     async fn give_up(mut self, parcels: &mut mpsc::Receiver<Parcel>) {
-        while let Some(ended) = self.running.join_next().await {
+        while let Some(ended) = self.running.join_next_with_id().await {
             self.ended(ended);
         }
         while let Some(spooled) = self.spooling.join_next().await {

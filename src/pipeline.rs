@@ -45,6 +45,7 @@ use crate::{
         stdin::StdinSource,
     },
     spare::Spares,
+    spool::Spool,
     telemetry::Metrics,
 };
 
@@ -77,6 +78,8 @@ pub struct Report {
     pub unreachable: u64,
     /// How many events are in the spool.
     pub in_spool: u64,
+    /// How many batches in the spool were damaged: their events are lost.
+    pub spool_damaged: u64,
     /// Whether a task failed, so that not everything was done.
     pub failed: bool,
 }
@@ -179,12 +182,18 @@ pub async fn run(job: Job, stop: CancellationToken) -> Result<Report, StartError
     if let Some(saving) = saving {
         let _ = tokio::time::timeout_at(deadlines.end, saving).await;
     }
+    Ok(report(&shared, spool.as_deref()))
+}
+
+/// What became of everything.
+fn report(shared: &Shared, spool: Option<&Spool>) -> Report {
     let counts = shared.ledger.read(crate::ack::Ledger::counts);
     debug_assert_eq!(counts.balance(), 0, "{counts:?}");
     shared.metrics.log_summary(&counts);
     let unreachable = shared.ledger.read(|ledger| shared.register.lines_gone(ledger));
-    let in_spool = spool.map_or(0, |spool| spool.events());
-    Ok(Report { counts, unreachable, in_spool, failed: shared.tasks.failed() })
+    let in_spool = spool.map_or(0, Spool::events);
+    let spool_damaged = shared.metrics.spool_damaged.load(Ordering::Relaxed);
+    Report { counts, unreachable, in_spool, spool_damaged, failed: shared.tasks.failed() }
 }
 
 /// Waits for the drain; tells delivery to give up shortly before the end, and leaves it in time for the last save.

@@ -12,7 +12,7 @@
 //! a bound; a damaged file is set aside and counted, never sent and never in the way.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Read, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
@@ -24,7 +24,10 @@ use bytes::Bytes;
 use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
-use crate::{checkpoint::Store, deliver::compress::Compression};
+use crate::deliver::compress::Compression;
+pub use adopt::adopt_siblings;
+
+mod adopt;
 
 /// The folder in the state directory.
 const FOLDER: &str = "spool";
@@ -77,6 +80,9 @@ pub enum SpoolError {
     /// There is no room for it.
     #[error("the spool is full ({0} bytes)")]
     Full(u64),
+    /// It is larger than the whole spool may be.
+    #[error("the batch has {0} bytes, more than `[spool] max_bytes`")]
+    TooLarge(u64),
     /// What is there is not what was written.
     #[error("damaged: {0}")]
     Damaged(&'static str),
@@ -99,6 +105,8 @@ struct Files {
     sizes: BTreeMap<u64, (u64, u32)>,
     bytes: u64,
     last_number: u64,
+    /// Those that are being sent: they are not dropped.
+    taken: BTreeSet<u64>,
 }
 
 /// What was found in a spool.
@@ -123,6 +131,7 @@ impl Spool {
         let disk =
             rustix::fs::statvfs(&dir).map_or(u64::MAX, |disk| disk.f_blocks.saturating_mul(disk.f_frsize));
         let spool = Self { dir, bytes_max: bytes_max.min(disk / DISK_SHARE), files: Mutex::default() };
+        tidy(&spool.dir);
         let mut found = Found::default();
         for (number, path) in numbered(&spool.dir)? {
             spool.files().last_number = number;
@@ -131,17 +140,21 @@ impl Spool {
             match header {
                 Ok((header, bytes)) => {
                     let events = u32::try_from(header.ends.len()).unwrap_or(u32::MAX);
-                    spool.files().add(number, bytes, events);
                     if header.api_url == api_url {
+                        spool.files().add(number, bytes, events);
                         found.items.push(Item { number, dataset: header.dataset.into(), events });
                     } else {
+                        spool.files().bytes += bytes;
                         found.strangers += 1;
                         tracing::error!(path = %path.display(), api_url = header.api_url, "a spooled batch is for another URL: held, not sent");
                     }
                 }
-                Err(error) => {
+                Err(SpoolError::Damaged(why)) => {
                     found.damaged += 1;
-                    set_aside(&path, &error);
+                    set_aside(&path, why);
+                }
+                Err(error) => {
+                    tracing::error!(path = %path.display(), %error, "a spooled batch can't be read: left for the next start");
                 }
             }
         }
@@ -156,17 +169,21 @@ impl Spool {
         self.dir.join(format!("{number:016}.batch"))
     }
 
-    /// Writes a batch; it is on the disk when it answers. With `instead` it takes that one's place.
+    /// Writes a batch; it is on the disk when it answers. With `instead` it takes that one's place; what is not new was
+    /// part of one, and has room.
     ///
     /// # Errors
     /// When there is no room, or it can't be written.
-    pub fn put(&self, stored: &Stored, instead: Option<&Item>) -> Result<Item, SpoolError> {
+    pub fn put(&self, stored: &Stored, instead: Option<&Item>, is_new: bool) -> Result<Item, SpoolError> {
         let header = postcard::to_stdvec(&stored.header).map_err(io::Error::other)?;
         let bytes = (MAGIC.len() + PREFIX_BYTES + header.len() + stored.body.len()) as u64;
         let number = {
             let mut files = self.files();
             let freed = instead.and_then(|item| files.sizes.get(&item.number)).map_or(0, |(bytes, _)| *bytes);
-            if files.bytes - freed + bytes > self.bytes_max {
+            if bytes > self.bytes_max {
+                return Err(SpoolError::TooLarge(bytes));
+            }
+            if is_new && files.bytes.saturating_sub(freed) + bytes > self.bytes_max {
                 return Err(SpoolError::Full(files.bytes));
             }
             files.last_number += u64::from(instead.is_none());
@@ -207,9 +224,13 @@ impl Spool {
         let path = self.path(item.number);
         let file = match fs::read(&path) {
             Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.files().forget(item.number);
+                return Ok(None);
+            }
             Err(error) => return Err(error.into()),
         };
+        self.files().taken.insert(item.number);
         let read = read_header(&mut file.as_slice()).and_then(|(header, _)| {
             let body =
                 usize::try_from(header.body_bytes).ok().and_then(|bytes| file.len().checked_sub(bytes));
@@ -220,11 +241,16 @@ impl Spool {
                 Err(SpoolError::Damaged("its body's checksum"))
             }
         });
-        if let Err(error) = &read {
-            set_aside(&path, error);
+        if let Err(SpoolError::Damaged(why)) = &read {
+            set_aside(&path, why);
             self.files().forget(item.number);
         }
         read.map(Some)
+    }
+
+    /// A batch was not sent: it stays as it is.
+    pub fn put_back(&self, item: &Item) {
+        self.files().taken.remove(&item.number);
     }
 
     /// A batch has its outcome.
@@ -239,8 +265,11 @@ impl Spool {
 
     /// Removes the oldest batch to make room; answers how many events it had.
     pub fn drop_oldest(&self) -> Option<u32> {
-        let (number, (_, events)) =
-            self.files().sizes.first_key_value().map(|(number, size)| (*number, *size))?;
+        let oldest = |files: &Files| {
+            let mut idle = files.sizes.iter().filter(|(number, _)| !files.taken.contains(number));
+            idle.next().map(|(number, (_, events))| (*number, *events))
+        };
+        let (number, events) = oldest(&self.files())?;
         self.remove(&Item { number, dataset: "".into(), events });
         Some(events)
     }
@@ -265,6 +294,7 @@ impl Files {
     }
 
     fn forget(&mut self, number: u64) {
+        self.taken.remove(&number);
         if let Some((bytes, _)) = self.sizes.remove(&number) {
             self.bytes -= bytes;
         }
@@ -277,55 +307,15 @@ pub fn folder(state_dir: &Path) -> PathBuf {
     state_dir.join(FOLDER)
 }
 
-/// Moves the batches of another state directory, which nobody uses, into this one's spool, in their order behind those
-/// that are there. Answers how many.
-///
-/// # Errors
-/// When they can't be moved.
-pub fn adopt(from: &Path, into: &Path) -> io::Result<usize> {
-    let dir = folder(into);
-    let theirs = numbered(&folder(from))?;
-    if theirs.is_empty() {
-        return Ok(0);
-    }
-    DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
-    let last = numbered(&dir)?.last().map_or(0, |(number, _)| *number);
-    for (number, (_, path)) in (last + 1..).zip(&theirs) {
-        fs::rename(path, dir.join(format!("{number:016}.batch")))?;
-    }
-    Ok(theirs.len())
-}
-
-/// Moves the batches that nobody sends out of the folders beside a state directory whose names begin like its own, into
-/// its spool: other pipes of the same kind have left them.
-pub fn adopt_siblings(state_dir: &Path) {
-    let (Some(parent), Some(name)) =
-        (state_dir.parent(), state_dir.file_name().and_then(|name| name.to_str()))
-    else {
-        return;
-    };
-    let base = name.split('-').next().unwrap_or(name);
-    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
-        let (path, other) = (entry.path(), entry.file_name());
-        let is_sibling =
-            other.to_str().is_some_and(|other| other.split('-').next() == Some(base) && other != name);
-        if !is_sibling || numbered(&folder(&path)).is_ok_and(|batches| batches.is_empty()) {
-            continue;
-        }
-        // Whoever has it sends what is in it.
-        let Ok((_lock, _)) = Store::open(&path) else { continue };
-        match adopt(&path, state_dir) {
-            Ok(batches) => {
-                tracing::info!(from = %path.display(), batches, "sending what another pipe has left");
-            }
-            Err(error) => {
-                tracing::error!(from = %path.display(), %error, "what another pipe has left can't be moved");
-            }
-        }
+/// Removes what a kill left half written.
+fn tidy(dir: &Path) {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
+    for path in entries.filter(|path| path.extension().is_some_and(|end| end == "new")) {
+        drop(fs::remove_file(path));
     }
 }
 
-/// The batches in a folder by their numbers; what a kill left half written is removed.
+/// The batches in a folder by their numbers.
 fn numbered(dir: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
@@ -336,11 +326,8 @@ fn numbered(dir: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     for entry in entries {
         let path = entry?.path();
         let number = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok());
-        match (path.extension().and_then(|end| end.to_str()), number) {
-            (Some("batch"), Some(number)) => numbered.push((number, path)),
-            (Some("new"), _) => drop(fs::remove_file(path)),
-            _ => {}
-        }
+        let is_batch = path.extension().is_some_and(|end| end == "batch");
+        numbered.extend(number.filter(|_| is_batch).map(|number| (number, path)));
     }
     numbered.sort();
     Ok(numbered)
@@ -367,19 +354,19 @@ fn read_header(file: &mut impl Read) -> Result<(Header, u64), SpoolError> {
     Ok((header, total))
 }
 
-fn set_aside(path: &Path, error: &SpoolError) {
+fn set_aside(path: &Path, why: &str) {
     let aside = path.with_extension("damaged");
     let kept = fs::rename(path, &aside).is_ok();
-    tracing::error!(path = %aside.display(), %error, kept, "a spooled batch can't be read: set aside");
+    tracing::error!(path = %aside.display(), why, kept, "a spooled batch is damaged: set aside");
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const URL: &str = "http://127.0.0.1:1/";
+    pub(super) const URL: &str = "http://127.0.0.1:1/";
 
-    fn stored(text: &str) -> Stored {
+    pub(super) fn stored(text: &str) -> Stored {
         let body = Bytes::from(text.to_owned());
         let header = Header {
             api_url: URL.to_owned(),
@@ -397,9 +384,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (spool, found) = Spool::open(dir.path(), URL, 10_000).unwrap();
         assert!(found.items.is_empty());
-        let first = spool.put(&stored("first"), None).unwrap();
-        let second = spool.put(&stored("second"), None).unwrap();
-        let first = spool.put(&stored("less"), Some(&first)).unwrap();
+        let first = spool.put(&stored("first"), None, true).unwrap();
+        let second = spool.put(&stored("second"), None, true).unwrap();
+        let first = spool.put(&stored("less"), Some(&first), true).unwrap();
         assert_eq!(spool.get(&first).unwrap().unwrap(), stored("less"));
         fs::write(spool.dir.join("0000000000000009.new"), "half").unwrap();
         let (spool, found) = Spool::open(dir.path(), URL, 10_000).unwrap();
@@ -407,6 +394,9 @@ mod tests {
         assert_eq!(fs::read_dir(&spool.dir).unwrap().count(), 2, "what was half written is gone");
         spool.remove(&first);
         assert!(spool.get(&first).unwrap().is_none());
+        spool.get(&second).unwrap().unwrap();
+        assert_eq!(spool.drop_oldest(), None, "it is being sent");
+        spool.put_back(&second);
         assert_eq!(spool.drop_oldest(), Some(2));
         assert_eq!((spool.bytes(), spool.drop_oldest()), (0, None));
         let (_, found) = Spool::open(dir.path(), "http://other/", 10_000).unwrap();
@@ -417,8 +407,8 @@ mod tests {
     fn a_batch_for_another_url_is_held_and_the_bound_is_kept() {
         let dir = tempfile::tempdir().unwrap();
         let (spool, _) = Spool::open(dir.path(), URL, 300).unwrap();
-        spool.put(&stored(&"x".repeat(100)), None).unwrap();
-        assert!(matches!(spool.put(&stored(&"x".repeat(200)), None), Err(SpoolError::Full(_))));
+        spool.put(&stored(&"x".repeat(100)), None, true).unwrap();
+        assert!(matches!(spool.put(&stored(&"x".repeat(200)), None, true), Err(SpoolError::Full(_))));
         let (_, found) = Spool::open(dir.path(), "http://other/", 300).unwrap();
         assert!(found.items.is_empty() && found.strangers == 1);
         assert_eq!(Spool::open(dir.path(), URL, 300).unwrap().1.items.len(), 1, "it is still there");
@@ -428,7 +418,7 @@ mod tests {
     fn whatever_byte_is_lost_a_damaged_batch_is_set_aside() {
         let dir = tempfile::tempdir().unwrap();
         let (spool, _) = Spool::open(dir.path(), URL, 10_000).unwrap();
-        let item = spool.put(&stored("a body"), None).unwrap();
+        let item = spool.put(&stored("a body"), None, true).unwrap();
         let path = spool.path(item.number);
         let sound = fs::read(&path).unwrap();
         for at in 0..sound.len() {
@@ -442,19 +432,5 @@ mod tests {
                 assert!(!path.exists());
             }
         }
-    }
-
-    #[test]
-    fn what_another_has_left_comes_behind_what_is_there() {
-        let (ours, theirs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        assert_eq!(adopt(theirs.path(), ours.path()).unwrap(), 0);
-        for (dir, text) in [(&ours, "ours"), (&theirs, "a"), (&theirs, "b")] {
-            Spool::open(dir.path(), URL, 10_000).unwrap().0.put(&stored(text), None).unwrap();
-        }
-        assert_eq!(adopt(theirs.path(), ours.path()).unwrap(), 2);
-        let (spool, found) = Spool::open(ours.path(), URL, 10_000).unwrap();
-        let bodies: Vec<Bytes> =
-            found.items.iter().map(|item| spool.get(item).unwrap().unwrap().body).collect();
-        assert_eq!(bodies, ["ours", "a", "b"]);
     }
 }

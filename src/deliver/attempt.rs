@@ -16,6 +16,7 @@ use super::{
     pack::{Packer, Parcel},
     queue::Load,
     shelf::{Shelf, Taken},
+    trim,
     verdict::{self, Answer, Scope, Verdict},
 };
 use crate::{
@@ -60,7 +61,7 @@ pub(super) enum Next {
     /// All of it has to be sent again.
     Failed(Load, Failure),
     /// All of it has to be sent again when a person has acted.
-    Held(Load, Scope),
+    Held(Load, Scope, Option<Duration>),
     /// Nothing was sent: it is not in the spool any more, or can't be taken from there now.
     Unsent(Option<(Load, Duration)>),
     /// Delivery has to stop.
@@ -122,7 +123,7 @@ impl Desk {
             Err(error) => return self.unanswered(parcel, &error).await,
         };
         match verdict::judge(status, &body, events) {
-            Answer::Events(verdicts, reasons) => self.settle(parcel, verdicts, reasons).await,
+            Answer::Events(verdicts, reasons) => self.settle(parcel, verdicts, reasons, retry_after).await,
             Answer::Retry { reason, limited } => {
                 let failure = Failure { for_all: false, limited, retry_after };
                 self.failed(parcel, failure, &reason).await
@@ -130,7 +131,7 @@ impl Desk {
             Answer::Split(reason) => self.split(parcel, reason).await,
             Answer::Hold(scope, reason) => {
                 self.say_held(&parcel, scope, &reason);
-                Next::Held(self.shelf.keep(parcel).await, scope)
+                Next::Held(self.shelf.keep(parcel).await, scope, retry_after)
             }
         }
     }
@@ -164,28 +165,33 @@ impl Desk {
     /// A body that is not taken is halved until the event that is the cause is alone; that one is refused.
     async fn split(&self, mut parcel: Parcel, reason: String) -> Next {
         if parcel.ends.len() <= 1 {
-            return self.settle(parcel, vec![Verdict::Refused(0)], vec![reason]).await;
+            return self.settle(parcel, vec![Verdict::Refused(0)], vec![reason], None).await;
         }
         self.metrics.splits.fetch_add(1, Ordering::Relaxed);
         match self.packer.split(&mut parcel) {
             Ok(rest) => {
                 tracing::warn!(dataset = %parcel.dataset, reason, "not taken as a whole: trying its halves");
-                // In this order a kill doubles, but loses nothing.
+                // In this order a kill doubles, but loses nothing: the whole is there until both halves are.
                 let rest = self.shelf.put(rest).await;
-                Next::Halves(Box::new([self.shelf.put(parcel).await, rest]))
+                let is_kept = parcel.replayable || matches!(rest, Load::Spooled(_));
+                let first = if is_kept { self.shelf.put(parcel).await } else { Load::Parcel(parcel) };
+                Next::Halves(Box::new([first, rest]))
             }
             Err(error) => self.failed(parcel, Failure::default(), &error.to_string()).await,
         }
     }
 
     /// Decides what can be decided.
-    async fn settle(&self, mut parcel: Parcel, mut verdicts: Vec<Verdict>, mut reasons: Vec<String>) -> Next {
-        if parcel.trimmed {
-            let refused = Verdict::Refused(reasons.len());
-            let again = verdicts.iter_mut().filter(|verdict| **verdict == Verdict::Trim);
-            if again.map(|verdict| *verdict = refused).count() > 0 {
-                reasons.push("400 Event has too many columns, even when trimmed".to_owned());
-            }
+    async fn settle(
+        &self,
+        mut parcel: Parcel,
+        mut verdicts: Vec<Verdict>,
+        mut reasons: Vec<String>,
+        retry_after: Option<Duration>,
+    ) -> Next {
+        if parcel.trimmed && verdicts.contains(&Verdict::Trim) {
+            self.refuse_trimmed(&parcel, &mut verdicts, reasons.len());
+            reasons.push("400 Event has too many columns, even when trimmed".to_owned());
         }
         let delay = self.bury(&parcel, &mut verdicts, &reasons).await;
         let refused = if self.dead_letters.is_some() { Outcome::DeadLettered } else { Outcome::Refused };
@@ -196,7 +202,8 @@ impl Desk {
         }
         if left == parcel.ends.len() && delay.is_none() && !verdicts.contains(&Verdict::Trim) {
             // Each on its own, but all of them: it is the other end that is out of order.
-            return self.failed(parcel, Failure::default(), "no event was taken").await;
+            let failure = Failure { retry_after, ..Failure::default() };
+            return self.failed(parcel, failure, "no event was taken").await;
         }
         if let Err(error) = self.packer.keep(&mut parcel, &verdicts) {
             // Claims and events would no longer match: leave the rest to a restart, which reads it again.
@@ -207,6 +214,20 @@ impl Desk {
         self.metrics.retried.fetch_add(events as u64, Ordering::Relaxed);
         tracing::warn!(dataset = %parcel.dataset, events, "some events were not taken, trying them again");
         Next::Again(self.shelf.put(parcel).await, delay)
+    }
+
+    /// Events that were trimmed already are not trimmed again.
+    fn refuse_trimmed(&self, parcel: &Parcel, verdicts: &mut [Verdict], reason: usize) {
+        let trimmed = self.packer.each(parcel, |index, event| {
+            if let Some(verdict) = verdicts.get_mut(index).filter(|verdict| **verdict == Verdict::Trim)
+                && trim::is_trimmed(event)
+            {
+                *verdict = Verdict::Refused(reason);
+            }
+        });
+        if let Err(error) = trimmed {
+            tracing::error!(%error, "a batch can't be unpacked");
+        }
     }
 
     /// Tells the ledger; answers how many events are left.

@@ -27,6 +27,14 @@ pub struct Ticket {
     is_probe: bool,
 }
 
+impl Ticket {
+    /// Whether it tried for all others while the gate was closed.
+    #[must_use]
+    pub const fn is_probe(self) -> bool {
+        self.is_probe
+    }
+}
+
 /// Why a request has failed.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Failure {
@@ -111,9 +119,12 @@ impl Gate {
 
     /// A request was answered as it should be, whatever the answer says of its events.
     pub fn succeed(&mut self, ticket: Ticket, now: Instant) {
-        self.failures = 0;
-        self.backoff = Backoff::default();
-        self.closed = None;
+        // What had started before it closed says nothing about what was said since then.
+        if self.closed.is_none() || ticket.is_probe {
+            self.failures = 0;
+            self.backoff = Backoff::default();
+            self.closed = None;
+        }
         self.concurrency.succeeded(now - ticket.started, ticket.started, now);
     }
 
@@ -141,8 +152,11 @@ impl Gate {
     }
 
     /// A request was answered that nothing is taken until a person acts.
-    pub fn hold(&mut self, now: Instant) {
-        self.closed = Some(Closed { until: now + PROBE_INTERVAL, probing: false, held: true });
+    pub fn hold(&mut self, ticket: Ticket, retry_after: Option<Duration>, now: Instant) {
+        let probing = self.closed.as_ref().is_some_and(|closed| closed.probing && !ticket.is_probe);
+        let wait =
+            retry_after.map_or(PROBE_INTERVAL, |after| self.backoff.after(after, 0.0).max(PROBE_INTERVAL));
+        self.closed = Some(Closed { until: now + wait, probing, held: true });
     }
 
     /// A person has acted: one request may try at once.
@@ -153,8 +167,8 @@ impl Gate {
     }
 
     /// A request has ended without telling anything.
-    pub fn cancel(&mut self) {
-        if let Some(closed) = &mut self.closed {
+    pub fn cancel(&mut self, ticket: Ticket) {
+        if let Some(closed) = self.closed.as_mut().filter(|_| ticket.is_probe) {
             closed.probing = false;
         }
     }
@@ -280,12 +294,29 @@ mod tests {
         assert_eq!(gate.opens_at(), Some(now + SECOND * 3_600), "an hour at most");
     }
 
+    /// Found in review: an answer to an older request opened the gate before the time that was asked for.
+    #[test]
+    fn what_had_started_before_it_closed_does_not_open_it() {
+        let now = Instant::now();
+        let mut gate = Gate::new(4, now);
+        let tickets = running(&mut gate, now);
+        gate.fail(tickets[0], Failure { retry_after: Some(SECOND * 10), ..Failure::default() }, now, 0.0);
+        gate.succeed(tickets[1], now + SECOND);
+        assert_eq!(gate.opens_at(), Some(now + SECOND * 10));
+        let probe = gate.start(now + SECOND * 10);
+        gate.cancel(tickets[2]);
+        gate.hold(tickets[3], None, now + SECOND * 10);
+        assert!(!gate.may_start(1, now + SECOND * 99), "one probe at a time");
+        gate.succeed(probe, now + SECOND * 11);
+        assert!(!gate.is_closed());
+    }
+
     #[test]
     fn what_a_person_must_mend_is_tried_twice_a_minute() {
         let now = Instant::now();
         let mut gate = Gate::new(4, now);
-        gate.start(now);
-        gate.hold(now);
+        let ticket = gate.start(now);
+        gate.hold(ticket, None, now);
         assert!(gate.is_held() && gate.opens_at() == Some(now + PROBE_INTERVAL));
         gate.try_now(now);
         assert!(gate.may_start(0, now));

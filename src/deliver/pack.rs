@@ -49,8 +49,10 @@ pub struct Parcel {
     pub number: u64,
     /// How long to wait before it is sent again.
     pub backoff: Backoff,
-    /// Whether its events were trimmed already.
+    /// Whether events of it were trimmed already.
     pub trimmed: bool,
+    /// Whether it is no longer what its file in the spool has.
+    pub changed: bool,
     reservation: Reservation,
     sealed: Sealed,
 }
@@ -70,7 +72,11 @@ impl Parcel {
 
     /// One that was taken from the spool.
     #[must_use]
-    pub fn of_spool(Spooled { item, number, backoff }: Spooled, stored: Stored, sealed: Sealed) -> Self {
+    pub fn of_spool(
+        Spooled { item, number, backoff, trimmed }: Spooled,
+        stored: Stored,
+        sealed: Sealed,
+    ) -> Self {
         let Stored { header, body } = stored;
         Self {
             dataset: Arc::clone(&item.dataset),
@@ -83,7 +89,8 @@ impl Parcel {
             claims: Vec::new(),
             number,
             backoff,
-            trimmed: false,
+            trimmed,
+            changed: false,
             reservation: Reservation::default(),
             sealed,
         }
@@ -118,6 +125,7 @@ impl Parcel {
             number: 0,
             backoff: Backoff::default(),
             trimmed: false,
+            changed: false,
             reservation: Reservation::default(),
             sealed: crate::budget::Flow::new(0).sealed(),
         }
@@ -175,6 +183,7 @@ impl Packer {
             number: 0,
             backoff: Backoff::default(),
             trimmed: false,
+            changed: false,
             reservation,
             sealed,
         };
@@ -203,6 +212,7 @@ impl Packer {
             }
         }
         (parcel.body, parcel.ends) = kept.finish(compressor)?;
+        parcel.changed = true;
         parcel.compression = compressor.kind();
         parcel.shrink_reservation();
         Ok(())
@@ -226,6 +236,7 @@ impl Packer {
             (first.finish(compressor)?, second.finish(compressor)?);
         let claims = split_off(&mut parcel.claims, half);
         (parcel.body, parcel.ends) = (first_body, first_ends);
+        parcel.changed = true;
         parcel.compression = compressor.kind();
         let mut rest = Parcel {
             dataset: Arc::clone(&parcel.dataset),
@@ -239,6 +250,7 @@ impl Packer {
             number: parcel.number,
             backoff: Backoff::default(),
             trimmed: parcel.trimmed,
+            changed: true,
             reservation: Reservation::default(),
             sealed: parcel.sealed.another(),
         };

@@ -36,6 +36,8 @@ pub struct Spooled {
     pub number: u64,
     /// How long to wait before it is sent again.
     pub backoff: Backoff,
+    /// Whether its events were trimmed already.
+    pub trimmed: bool,
 }
 
 impl Load {
@@ -84,6 +86,8 @@ struct Lane {
     waiting: VecDeque<Waiting>,
     /// When one of them may try, if the dataset is held; `None` inside while one does.
     held: Option<Option<Instant>>,
+    /// Until then others are tried first.
+    rests_until: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -97,6 +101,9 @@ struct Waiting {
 impl Lane {
     /// Which of its parcels may be sent now.
     fn due(&self, now: Instant) -> Option<usize> {
+        if self.rests_until.is_some_and(|until| now < until) {
+            return None;
+        }
         match self.held {
             Some(None) => None,
             Some(Some(probe_at)) => (probe_at <= now && !self.waiting.is_empty()).then_some(0),
@@ -106,11 +113,12 @@ impl Lane {
 
     /// When one of its parcels may be sent; `None` if there is none, or it is being tried whether one may.
     fn next_at(&self) -> Option<Instant> {
-        match self.held {
+        let at = match self.held {
             Some(None) => None,
             Some(probe_at) => probe_at.filter(|_| !self.waiting.is_empty()),
             None => self.waiting.iter().map(|waiting| waiting.not_before).min(),
-        }
+        };
+        at.map(|at| self.rests_until.map_or(at, |until| at.max(until)))
     }
 }
 
@@ -134,31 +142,31 @@ impl Queue {
         self.len += 1;
     }
 
-    /// Takes a parcel that has waited for long and would be lost with the process.
-    pub fn next_to_spool(&mut self, now: Instant) -> Option<Parcel> {
+    /// Takes a parcel that has waited for long and would be lost with the process, and when it may be sent.
+    pub fn next_to_spool(&mut self, now: Instant) -> Option<(Parcel, Instant)> {
         let due = |waiting: &Waiting| waiting.load.is_volatile() && waiting.spool_at <= now;
         for lane in self.lanes.values_mut() {
             let place = lane.waiting.iter().position(due);
-            if let Some(Waiting { load: Load::Parcel(parcel), .. }) =
+            if let Some(Waiting { load: Load::Parcel(parcel), not_before, .. }) =
                 place.and_then(|place| lane.waiting.remove(place))
             {
                 self.len -= 1;
-                return Some(parcel);
+                return Some((parcel, not_before));
             }
         }
         None
     }
 
     /// Takes the newest parcel of a dataset that is held, to make room for others.
-    pub fn next_held_to_spool(&mut self, now: Instant) -> Option<Parcel> {
+    pub fn next_held_to_spool(&mut self, now: Instant) -> Option<(Parcel, Instant)> {
         let due = |waiting: &Waiting| matches!(waiting.load, Load::Parcel(_)) && waiting.spool_at <= now;
         for lane in self.lanes.values_mut().filter(|lane| lane.held.is_some()) {
             let place = lane.waiting.iter().rposition(due);
-            if let Some(Waiting { load: Load::Parcel(parcel), .. }) =
+            if let Some(Waiting { load: Load::Parcel(parcel), not_before, .. }) =
                 place.and_then(|place| lane.waiting.remove(place))
             {
                 self.len -= 1;
-                return Some(parcel);
+                return Some((parcel, not_before));
             }
         }
         None
@@ -214,9 +222,20 @@ impl Queue {
         }
     }
 
+    /// What was tried of a dataset for all others has failed: until then others are tried first, since it may be the
+    /// cause.
+    pub fn rest(&mut self, dataset: &str, until: Instant) {
+        if let Some(lane) = self.lanes.get_mut(dataset) {
+            lane.rests_until = Some(until);
+        }
+    }
+
     /// A dataset takes events; answers whether it was held before.
     pub fn release(&mut self, dataset: &str) -> bool {
-        self.lanes.get_mut(dataset).is_some_and(|lane| lane.held.take().is_some())
+        self.lanes.get_mut(dataset).is_some_and(|lane| {
+            lane.rests_until = None;
+            lane.held.take().is_some()
+        })
     }
 
     /// How many parcels wait.
@@ -309,6 +328,17 @@ mod tests {
         assert_eq!(numbers(&mut queue, later), [1, 2]);
     }
 
+    /// Found in review: a batch that always fails was the only one that was tried.
+    #[test]
+    fn a_dataset_that_rests_lets_others_try() {
+        let now = Instant::now();
+        let mut queue = queue(&["bad", "bad", "good"], now);
+        queue.rest("bad", now + SECOND);
+        assert_eq!(queue.next(now).unwrap().number(), 3);
+        assert!(queue.next(now).is_none() && queue.next_at() == Some(now + SECOND));
+        assert_eq!(numbers(&mut queue, now + SECOND), [1, 2]);
+    }
+
     #[test]
     fn what_would_be_lost_is_spooled_when_it_has_waited() {
         let now = Instant::now();
@@ -319,9 +349,9 @@ mod tests {
         queue.push(Load::Parcel(volatile), now);
         assert_eq!(queue.next_spool_at(false), Some(now + SPOOLED_AFTER));
         assert!(queue.next_to_spool(now).is_none());
-        let parcel = queue.next_to_spool(now + SPOOLED_AFTER).unwrap();
+        let (parcel, _) = queue.next_to_spool(now + SPOOLED_AFTER).unwrap();
         let item = Item { number: 1, dataset: "a".into(), events: 1 };
-        let spooled = Spooled { item, number: parcel.number, backoff: Backoff::default() };
+        let spooled = Spooled { item, number: parcel.number, backoff: Backoff::default(), trimmed: false };
         queue.put_back(Load::Spooled(spooled), Duration::ZERO, now);
         assert!(queue.next_spool_at(false).is_none() && queue.next_to_spool(now + SPOOLED_AFTER).is_none());
         assert_eq!(numbers(&mut queue, now), [1, 2], "it keeps its place");

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     ack::{Outcome, SharedLedger},
     budget::Flow,
-    spool::{Spool, SpoolError},
+    spool::{Item, Spool, SpoolError},
     telemetry::Metrics,
 };
 
@@ -71,9 +71,13 @@ impl Shelf {
 
     /// Keeps a parcel as it is until it is sent again.
     pub(super) async fn keep(&self, parcel: Parcel) -> Load {
-        match parcel.spooled {
-            Some(item) => Load::Spooled(Spooled { item, number: parcel.number, backoff: parcel.backoff }),
-            None => self.put(parcel).await,
+        match (&parcel.spooled, &self.spool) {
+            (Some(item), Some(spool)) if !parcel.changed => {
+                spool.put_back(item);
+                let item = item.clone();
+                spooled(parcel, item)
+            }
+            _ => self.put(parcel).await,
         }
     }
 
@@ -88,14 +92,16 @@ impl Shelf {
         let stored = Arc::new(parcel.stored(&self.api_url));
         loop {
             let (to, stored, instead) = (Arc::clone(spool), Arc::clone(&stored), parcel.spooled.clone());
-            let put = tokio::task::spawn_blocking(move || to.put(&stored, instead.as_ref())).await;
+            // What was there already has room.
+            let is_new = !parcel.from_spool;
+            let put = tokio::task::spawn_blocking(move || to.put(&stored, instead.as_ref(), is_new)).await;
             match put.unwrap_or_else(|error| Err(std::io::Error::other(error).into())) {
                 Ok(item) => {
                     if self.failing.swap(false, Ordering::Relaxed) {
                         tracing::info!("batches go to the spool again");
                     }
                     self.decide(&parcel, Outcome::Spooled);
-                    return Load::Spooled(Spooled { item, number: parcel.number, backoff: parcel.backoff });
+                    return spooled(parcel, item);
                 }
                 Err(SpoolError::Full(bytes)) if self.drops => {
                     let Some(events) = spool.drop_oldest() else { return Load::Parcel(parcel) };
@@ -123,9 +129,13 @@ impl Shelf {
     pub(super) async fn abandon(&self, load: Load) {
         if let Load::Parcel(parcel) = load
             && !parcel.replayable
-            && let Load::Parcel(parcel) = self.put(parcel).await
+            && let Load::Parcel(parcel) = self.keep(parcel).await
         {
             self.decide(&parcel, Outcome::Shutdown);
+            if parcel.from_spool && parcel.spooled.is_none() {
+                let events = u32::try_from(parcel.ends.len()).unwrap_or(u32::MAX);
+                self.ledger.with(|ledger| ledger.take_from_spool(events, Outcome::Shutdown));
+            }
         }
     }
 
@@ -135,4 +145,10 @@ impl Shelf {
             parcel.claims.iter().for_each(|claim| ledger.decide(claim, claim.events, outcome));
         });
     }
+}
+
+/// A parcel that is in the spool now.
+fn spooled(parcel: Parcel, item: Item) -> Load {
+    let Parcel { number, trimmed, backoff, .. } = parcel;
+    Load::Spooled(Spooled { item, number, backoff, trimmed })
 }

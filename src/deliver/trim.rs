@@ -55,6 +55,11 @@ impl<'de> Visitor<'de> for FieldsVisitor {
     }
 }
 
+/// Whether an event may have been trimmed.
+pub(super) fn is_trimmed(event: &[u8]) -> bool {
+    memchr::memmem::find(event, b"\"meta.truncated\":").is_some()
+}
+
 /// The event with fewer fields; as it is if it is no event.
 pub(super) fn event(event: &[u8]) -> Cow<'_, [u8]> {
     let trimmed = serde_json::from_slice::<Wire<'_>>(event).ok().and_then(|wire| written(&wire).ok());

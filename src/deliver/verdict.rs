@@ -150,7 +150,7 @@ impl Statuses {
         let error = event.error.unwrap_or_default();
         match event.status {
             200..=299 => Verdict::Accepted,
-            400 if contains(&error, "too many columns") => Verdict::Trim,
+            400 if contains(&error, "event has too many columns") => Verdict::Trim,
             400..=407 | 409..=428 | 430..=499 => {
                 Verdict::Refused(self.reason(&format!("{} {error}", event.status)))
             }
