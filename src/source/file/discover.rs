@@ -7,7 +7,10 @@ use std::{
     collections::HashSet,
     fs::{self, File, Metadata, OpenOptions},
     io::{self, ErrorKind},
-    os::{fd::OwnedFd, unix::fs::OpenOptionsExt},
+    os::{
+        fd::OwnedFd,
+        unix::{ffi::OsStrExt, fs::OpenOptionsExt},
+    },
     path::{Path, PathBuf},
 };
 
@@ -200,13 +203,15 @@ fn leads_to(path: &Path, file: &File) -> bool {
 /// Asks which files names lead to and how long they are: of thousands in one folder, without finding that each time.
 #[derive(Debug, Default)]
 pub(super) struct Sizes {
-    folder: Option<(PathBuf, OwnedFd)>,
+    folder: Option<(Vec<u8>, OwnedFd)>,
 }
 
 impl Sizes {
     /// Which file a path leads to, and its length; `None` if to nothing that can be asked.
     pub(super) fn of(&mut self, path: &Path) -> Option<(Identity, u64)> {
-        let (parent, name) = (path.parent()?, path.file_name()?);
+        // By bytes: taking paths apart costs as much as asking.
+        let bytes = path.as_os_str().as_bytes();
+        let (parent, name) = bytes.split_at(memchr::memrchr(b'/', bytes)? + 1);
         if self.folder.as_ref().is_none_or(|(folder, _)| folder != parent) {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
             self.folder = Some((parent.to_owned(), rustix::fs::open(parent, flags, Mode::empty()).ok()?));
