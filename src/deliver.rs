@@ -292,6 +292,7 @@ impl Courier {
                 Ok(()) => {
                     tracing::info!("the API key has changed: trying it");
                     self.gate.try_now(Instant::now());
+                    self.queue.wake();
                 }
                 Err(error) => tracing::error!(%error, "the changed API key can't be used"),
             }

@@ -230,6 +230,11 @@ impl Queue {
         }
     }
 
+    /// What was the matter may be mended: none has to rest.
+    pub fn wake(&mut self) {
+        self.lanes.values_mut().for_each(|lane| lane.rests_until = None);
+    }
+
     /// A dataset takes events; answers whether it was held before.
     pub fn release(&mut self, dataset: &str) -> bool {
         self.lanes.get_mut(dataset).is_some_and(|lane| {
@@ -336,6 +341,9 @@ mod tests {
         queue.rest("bad", now + SECOND);
         assert_eq!(queue.next(now).unwrap().number(), 3);
         assert!(queue.next(now).is_none() && queue.next_at() == Some(now + SECOND));
+        queue.wake();
+        assert_eq!(queue.next_at(), Some(now));
+        queue.rest("bad", now + SECOND);
         assert_eq!(numbers(&mut queue, now + SECOND), [1, 2]);
     }
 
