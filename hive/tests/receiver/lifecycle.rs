@@ -1,5 +1,7 @@
 //! Starting, waiting and stopping.
 
+use std::net::{Ipv4Addr, SocketAddr};
+
 use hive::{Hive, Options};
 use tokio::io::AsyncReadExt as _;
 
@@ -32,8 +34,7 @@ async fn waiting_ends_with_the_event_that_was_waited_for() {
 
 #[tokio::test]
 async fn a_stopped_receiver_frees_its_port_and_cuts_its_connections() {
-    let hive = Hive::start(Options::default()).await.unwrap();
-    let listen = hive.url().strip_prefix("http://").unwrap().parse().unwrap();
+    let (hive, listen) = on_a_quiet_port().await;
     let mut idle = connect(&hive).await;
     in_time(post(&hive, "a", &batch(1))).await.unwrap();
     in_time(hive.stop()).await;
@@ -45,6 +46,18 @@ async fn a_stopped_receiver_frees_its_port_and_cuts_its_connections() {
     let again = Hive::start(Options { listen, ..Options::default() }).await.unwrap();
     assert_eq!(again.stats().requests, 0);
     assert_eq!(in_time(post(&again, "a", &batch(1))).await.unwrap().status, 200);
+}
+
+/// A receiver on a port that no other test is given once it is free again: those that ask the system for any port get
+/// one from 32,768 on (Linux, `ip_local_port_range`).
+async fn on_a_quiet_port() -> (Hive, SocketAddr) {
+    for port in 20_000..20_100 {
+        let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        if let Ok(hive) = Hive::start(Options { listen, ..Options::default() }).await {
+            return (hive, listen);
+        }
+    }
+    panic!("a hundred ports are in use");
 }
 
 #[tokio::test]
