@@ -21,9 +21,10 @@ use crate::body::{self, Decoder, Disconnected};
 use crate::connection::Severed;
 use crate::fault::Fault;
 use crate::limits::DATASET_CHARS_MAX;
-use crate::refusal::{self, Refusal};
+use crate::refusal::Refusal;
 use crate::shared::Shared;
 
+mod answer;
 mod judge;
 mod reply;
 
@@ -36,8 +37,13 @@ pub(crate) async fn receive(
 ) -> Response {
     let fault = shared.script.next();
     shared.counters.update(|stats| stats.requests += 1);
-    if fault == Fault::Reset {
-        return Severed.into_response();
+    match fault {
+        Fault::Reset => return Severed.into_response(),
+        Fault::ResetMidBody => {
+            body::begin(body).await;
+            return Severed.into_response();
+        }
+        _ => {}
     }
 
     let (dataset, decoder) = match admit(dataset, &headers) {
@@ -49,50 +55,56 @@ pub(crate) async fn receive(
         Err(Disconnected) => return Severed.into_response(),
     };
 
+    match &fault {
+        Fault::Hang => std::future::pending::<()>().await,
+        Fault::Delay { delay_ms } => sleep(Duration::from_millis(*delay_ms)).await,
+        _ => {}
+    }
+    if let Some(refusal) = refusal_of(&fault) {
+        return refusal;
+    }
+    let statuses = decide(&shared, &dataset, content, &fault);
+    answer::send(statuses, fault).await
+}
+
+/// The answer of a fault that refuses the whole request, whatever is in it.
+fn refusal_of(fault: &Fault) -> Option<Response> {
+    let known = |status| StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let html = [(header::CONTENT_TYPE, "text/html")];
     match fault {
         Fault::Status { status, error, retry_after } => {
-            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            return Refusal { retry_after, ..Refusal::new(status, error) }.into_response();
+            let refusal = Refusal::new(known(*status), error.clone());
+            Some(Refusal { retry_after: retry_after.clone(), ..refusal }.into_response())
         }
         Fault::Html { status } => {
-            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            let status = known(*status);
             let page = format!("<html><body><h1>{status}</h1></body></html>");
-            return (status, [(header::CONTENT_TYPE, "text/html")], page).into_response();
+            Some((status, html, page).into_response())
         }
-        Fault::Garbage => {
-            return ([(header::CONTENT_TYPE, "text/html")], "<html>not JSON</html>").into_response();
-        }
-        Fault::Hang => std::future::pending::<()>().await,
-        Fault::Delay { delay_ms } => sleep(Duration::from_millis(delay_ms)).await,
-        Fault::PerEvent(_)
-        | Fault::TooManyColumns
-        | Fault::Reset
-        | Fault::ReplyLost
-        | Fault::ShortReply(_)
-        | Fault::Pass => {}
+        Fault::Garbage => Some((html, "<html>not JSON</html>").into_response()),
+        _ => None,
     }
+}
 
-    let forced: Vec<Status> = match &fault {
+/// Stores what is good; gives a status for each event.
+fn decide(
+    shared: &Shared,
+    dataset: &str,
+    content: Result<Vec<u8>, Refusal>,
+    fault: &Fault,
+) -> Result<Vec<Status>, Refusal> {
+    let forced: Vec<Status> = match fault {
         Fault::PerEvent(statuses) => statuses.iter().map(|status| Status::forced(*status)).collect(),
         Fault::TooManyColumns => vec![Status::TOO_MANY_COLUMNS],
         _ => Vec::new(),
     };
-    let settled = content.and_then(|content| {
-        if shared.poison.is_in(&content) {
-            Err(Refusal::body_malformed())
-        } else if shared.sink {
-            count(&shared, &content, &forced)
-        } else {
-            store(&shared, &dataset, &content, &forced)
-        }
-    });
-    match (settled, fault) {
-        (_, Fault::ReplyLost) => Severed.into_response(),
-        (Err(refusal), _) => refusal.into_response(),
-        (Ok(statuses), Fault::ShortReply(count)) => {
-            refusal::json(StatusCode::OK, &&statuses[..count.min(statuses.len())])
-        }
-        (Ok(statuses), _) => refusal::json(StatusCode::OK, &statuses),
+    let content = content?;
+    if shared.poison.is_in(&content) {
+        Err(Refusal::body_malformed())
+    } else if shared.sink {
+        count(shared, &content, &forced)
+    } else {
+        store(shared, dataset, &content, &forced)
     }
 }
 

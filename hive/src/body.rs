@@ -52,6 +52,12 @@ pub(crate) async fn receive(
     Ok(Received { wire_bytes, content: decoder.and_then(Decoder::finish) })
 }
 
+/// Reads only the first part of a body.
+pub(crate) async fn begin(mut body: Body) {
+    // Whatever it is, nobody wants it.
+    drop(next_chunk(&mut body).await);
+}
+
 /// The next bytes of the body, `None` at its end.
 async fn next_chunk(body: &mut Body) -> Option<Result<Bytes, Disconnected>> {
     let frame = poll_fn(|context| Pin::new(&mut *body).poll_frame(context)).await?;

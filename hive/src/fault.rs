@@ -1,16 +1,24 @@
 //! Faults: the ways in which a receiver misbehaves on request, and the script that hands them out.
 //!
-//! A test appends faults; each batch request takes the next one, in the order in which requests begin. A
+//! A test appends faults, or a script does so over HTTP (`control`); each batch request takes the next one, in the
+//! order in which requests begin. Once they are used up, the fault that is to last for a while is every request's. A
 //! script that has run out is a receiver that works.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde::Deserialize;
+use tokio::time::Instant;
 
 /// What happens to one batch request.
 ///
-/// Except for [`Fault::Reset`], the request body is read to its end first, so that the sender is never stuck
-/// in writing.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Except for [`Fault::Reset`] and [`Fault::ResetMidBody`], the request body is read to its end first, so that the
+/// sender is never stuck in writing.
+///
+/// In JSON, as the control endpoint takes it: the name alone (`"hang"`), or an object of the name and what belongs to it
+/// (`{"status": {"status": 429, "error": "…", "retry_after": "7"}}`, `{"per_event": [202, 500]}`).
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Fault {
     /// The whole request is refused with this HTTP status and `{"error": error}`; nothing is stored. A status
     /// outside of 100–999 becomes 500.
@@ -18,6 +26,7 @@ pub enum Fault {
         /// The HTTP status.
         status: u16,
         /// The text of the error.
+        #[serde(default)]
         error: String,
         /// Value of the `Retry-After` header, sent as it stands.
         retry_after: Option<String>,
@@ -35,8 +44,17 @@ pub enum Fault {
     Hang,
     /// Read nothing more and close the connection without an answer; nothing is stored.
     Reset,
+    /// Read the first part of the body and close the connection without an answer; nothing is stored.
+    ResetMidBody,
     /// Accept and store as usual, then close the connection without an answer.
     ReplyLost,
+    /// Accept and store as usual, then close the connection in the middle of the answer's body.
+    ReplyCut,
+    /// Accept and store as usual, then answer byte by byte, as a slow loris does.
+    ReplyTrickles {
+        /// The wait before each byte of the answer's body, in milliseconds of tokio time.
+        interval_ms: u64,
+    },
     /// Accept and store as usual, but answer only this many of the statuses.
     ShortReply(usize),
     /// HTTP 200 with a body that is not JSON; nothing is stored.
@@ -71,25 +89,50 @@ impl Poison {
 
 /// The faults still to come.
 #[derive(Default)]
-pub(crate) struct Script(Mutex<VecDeque<Fault>>);
+pub(crate) struct Script(Mutex<Faults>);
+
+#[derive(Default)]
+struct Faults {
+    next: VecDeque<Fault>,
+    /// What happens to every request until then, if nothing comes before it.
+    lasting: Option<(Fault, Instant)>,
+}
 
 impl Script {
+    fn faults(&self) -> MutexGuard<'_, Faults> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn append(&self, faults: impl IntoIterator<Item = Fault>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(faults);
+        self.faults().next.extend(faults);
+    }
+
+    pub(crate) fn last(&self, fault: Fault, until: Instant) {
+        self.faults().lasting = Some((fault, until));
     }
 
     pub(crate) fn clear(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        *self.faults() = Faults::default();
+    }
+
+    /// How many requests still have a fault of their own.
+    pub(crate) fn len(&self) -> usize {
+        self.faults().next.len()
     }
 
     /// The fault of the request that begins now; [`Fault::Pass`] once the script is over.
     pub(crate) fn next(&self) -> Fault {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop_front().unwrap_or(Fault::Pass)
+        let mut faults = self.faults();
+        faults.lasting.take_if(|(_, until)| *until <= Instant::now());
+        let next = faults.next.pop_front();
+        next.or_else(|| faults.lasting.as_ref().map(|(fault, _)| fault.clone())).unwrap_or(Fault::Pass)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -101,5 +144,29 @@ mod tests {
         let taken: Vec<_> = (0..4).map(|_| script.next()).collect();
 
         assert_eq!(taken, [Fault::Hang, Fault::Reset, Fault::Garbage, Fault::Pass]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lasting_fault_is_everybodys_until_its_time_is_over() {
+        let script = Script::default();
+        script.last(Fault::Hang, Instant::now() + Duration::from_secs(3_600));
+        script.append([Fault::Reset]);
+
+        let taken: Vec<_> = (0..3).map(|_| script.next()).collect();
+        tokio::time::advance(Duration::from_secs(3_600)).await;
+
+        assert_eq!(taken, [Fault::Reset, Fault::Hang, Fault::Hang]);
+        assert_eq!(script.next(), Fault::Pass);
+    }
+
+    #[test]
+    fn faults_are_written_as_they_are_named() {
+        let text = r#"["hang", {"per_event": [202, 500]}, {"status": {"status": 429, "retry_after": "7"}}, {"short_reply": 1}]"#;
+        let faults: Vec<Fault> = serde_json::from_str(text).unwrap();
+        let slow_down = Fault::Status { status: 429, error: String::new(), retry_after: Some("7".into()) };
+        assert_eq!(faults, [Fault::Hang, Fault::PerEvent(vec![202, 500]), slow_down, Fault::ShortReply(1)]);
+
+        assert!(serde_json::from_str::<Fault>(r#""hamg""#).is_err());
+        assert!(serde_json::from_str::<Fault>(r#"{"delay": {"delay_ms": 1, "of": 2}}"#).is_err());
     }
 }

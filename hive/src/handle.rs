@@ -6,9 +6,11 @@
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::connection;
@@ -76,6 +78,12 @@ impl Hive {
     /// left.
     pub fn script(&self, faults: impl IntoIterator<Item = Fault>) {
         self.shared.script.append(faults);
+    }
+
+    /// Once the script is used up, each batch request that begins within `lasts` of tokio time, which a test may pause,
+    /// meets this fault. It takes the place of an earlier one.
+    pub fn script_for(&self, lasts: Duration, fault: Fault) {
+        self.shared.script.last(fault, Instant::now() + lasts);
     }
 
     /// Forgets the rest of the script.

@@ -10,7 +10,7 @@
 //! - `handle`: [`Hive`], the running receiver as a caller holds it, and its [`Options`].
 //! - `shared`: the state behind it. `store` keeps events, `stats` counts, `fault` holds the script.
 //! - `connection`: accepts connections and cuts the ones a fault wants cut.
-//! - `routes`: the table of paths; `auth`, `batch` and `view` answer them.
+//! - `routes`: the table of paths; `auth`, `batch` and `view` answer them, and `control`, which takes faults over HTTP.
 //! - `body`: reads a request body and decompresses it under a cap.
 //! - `batch::judge`: decides event by event; `event_time` reads their times.
 //! - `limits` and `refusal`: Honeycomb's numbers and texts, each in one place.
@@ -27,6 +27,7 @@ mod auth;
 mod batch;
 mod body;
 mod connection;
+mod control;
 mod event_time;
 mod fault;
 mod handle;

@@ -12,6 +12,7 @@ use axum::routing::{get, post};
 
 use crate::auth;
 use crate::batch;
+use crate::control;
 use crate::refusal::{self, Refusal};
 use crate::shared::Shared;
 use crate::view;
@@ -22,6 +23,8 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/style.css", get(view::style))
         .route("/events", get(view::events))
         .route("/stats", get(stats))
+        .route("/faults", post(control::script).get(control::count).delete(control::clear))
+        .route("/poison", post(control::poison))
         .route("/1/auth", get(auth::describe_key))
         .route("/1/batch/{dataset}", post(batch::receive))
         .fallback(async || Refusal::new(StatusCode::NOT_FOUND, "not found"))

@@ -213,7 +213,12 @@ impl Desk {
         let events = parcel.ends.len();
         self.metrics.retried.fetch_add(events as u64, Ordering::Relaxed);
         tracing::warn!(dataset = %parcel.dataset, events, "some events were not taken, trying them again");
-        Next::Again(self.shelf.put(parcel).await, delay)
+        let load = self.shelf.put(parcel).await;
+        if retry_after.is_some() {
+            // Those that were taken do not unsay it.
+            return Next::Failed(load, Failure { limited: true, retry_after, ..Failure::default() });
+        }
+        Next::Again(load, delay)
     }
 
     /// Events that were trimmed already are not trimmed again.

@@ -1,7 +1,10 @@
 //! Delivery under faults: nothing lost, nothing doubled unless a reply was lost, every line accounted for.
 
+use std::time::Duration;
+
 use hive::Fault;
 use hivetail::{budget::PASS_BYTES, frame::LineBuffer};
+use tokio::time::Instant;
 
 use crate::support::{Stage, assert_each_once, numbered, soon, text};
 
@@ -166,4 +169,24 @@ async fn input_cannot_lead_out_of_the_batch_endpoint() {
     let datasets: Vec<String> = stage.hive.events().into_iter().map(|event| event.dataset).collect();
     assert_eq!(datasets.len(), 2);
     assert!(datasets.contains(&"unknown_log_source".to_owned()));
+}
+
+/// An hour of the agent's time; the clock goes to the next timer whenever nothing is to be done.
+#[tokio::test(start_paused = true)]
+async fn an_hour_of_429_costs_a_probe_now_and_then_and_no_line() {
+    const HOUR: Duration = Duration::from_secs(3_600);
+    let stage = Stage::new().await;
+    let slow_down = Fault::Status { status: 429, error: "slow down".to_owned(), retry_after: None };
+    stage.hive.script_for(HOUR, slow_down);
+    stage.append("a.log", numbered(0, 1_000));
+    let start = Instant::now();
+    let agent = stage.start(&stage.toml("a.log", "", ""), false);
+    stage.hive.wait_for_events(1_000).await;
+    let waited = start.elapsed();
+    let requests = stage.hive.stats().requests;
+    assert!(waited >= HOUR && waited <= HOUR + Duration::from_secs(16), "{waited:?}");
+    // Half of 15 s on average, and a few at the start.
+    assert!((240..900).contains(&requests), "{requests} requests");
+    agent.stopped().await;
+    assert_each_once(&stage, 1_000);
 }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use hive::Fault;
 use proptest::{prelude::*, test_runner::RngSeed};
 
-use crate::support::{Stage, numbered, soon};
+use crate::support::{Stage, numbered, soon, spawn_run};
 
 /// What one receiver does and what is sent to it.
 #[derive(Clone, Debug)]
@@ -15,8 +15,15 @@ struct Run {
     lines: usize,
     batch_bytes: usize,
     concurrency: usize,
-    /// Whether the agent is stopped after its first request and started again.
-    restarts: bool,
+    /// How the agent ends after its first request, before it is started again, if it does.
+    ends: Option<End>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Stopped,
+    /// With kill -9, as a process of its own.
+    Killed,
 }
 
 fn fault() -> impl Strategy<Value = Fault> {
@@ -33,8 +40,9 @@ fn fault() -> impl Strategy<Value = Fault> {
         1 => prop::sample::select(vec![400_u16, 502, 503]).prop_map(|status| Fault::Html { status }),
         3 => prop::collection::vec(event, 1..6).prop_map(Fault::PerEvent),
         1 => (0_u64..30).prop_map(|delay_ms| Fault::Delay { delay_ms }),
-        1 => Just(Fault::Reset),
-        1 => Just(Fault::ReplyLost),
+        1 => prop::sample::select(vec![Fault::Reset, Fault::ResetMidBody]),
+        1 => prop::sample::select(vec![Fault::ReplyLost, Fault::ReplyCut]),
+        1 => (0_u64..3).prop_map(|interval_ms| Fault::ReplyTrickles { interval_ms }),
         1 => (0_usize..20).prop_map(Fault::ShortReply),
         1 => Just(Fault::Garbage),
         3 => Just(Fault::Pass),
@@ -43,13 +51,14 @@ fn fault() -> impl Strategy<Value = Fault> {
 
 fn run() -> impl Strategy<Value = Run> {
     let faults = prop::collection::vec(fault(), 0..12);
-    (faults, 1_usize..400, 1_000_usize..20_000, 1_usize..6, any::<bool>()).prop_map(
-        |(faults, lines, batch_bytes, concurrency, restarts)| Run {
+    let ends = prop::sample::select(vec![None, None, Some(End::Stopped), Some(End::Killed)]);
+    (faults, 1_usize..400, 1_000_usize..20_000, 1_usize..6, ends).prop_map(
+        |(faults, lines, batch_bytes, concurrency, ends)| Run {
             faults,
             lines,
             batch_bytes,
             concurrency,
-            restarts,
+            ends,
         },
     )
 }
@@ -62,10 +71,19 @@ async fn soak(run: Run) {
         run.batch_bytes, run.concurrency
     );
     let toml = stage.toml("a.log", "", &rest);
-    if run.restarts {
-        let agent = stage.start(&toml, false);
-        soon("a request", stage.hive.wait_for_requests(1)).await;
-        agent.stopped().await;
+    match run.ends {
+        None => {}
+        Some(End::Stopped) => {
+            let agent = stage.start(&toml, false);
+            soon("a request", stage.hive.wait_for_requests(1)).await;
+            agent.stopped().await;
+        }
+        Some(End::Killed) => {
+            let mut child = spawn_run(&stage.config_file(&toml));
+            soon("a request", stage.hive.wait_for_requests(1)).await;
+            child.kill().expect("it runs");
+            child.wait().expect("it has ended");
+        }
     }
     // The rest takes as long as it takes.
     let agent = stage.start(&toml, false);
@@ -82,9 +100,10 @@ async fn soak(run: Run) {
     soon(&format!("all of {run:?}"), all).await;
     agent.stopped().await;
     let letters = dead_letters(&stage);
-    let may_double = |fault: &Fault| matches!(fault, Fault::ReplyLost | Fault::ShortReply(_));
-    // A stop leaves what is on its way to the next start.
-    let doubles = run.faults.iter().any(may_double) || run.restarts;
+    let may_double =
+        |fault: &Fault| matches!(fault, Fault::ReplyLost | Fault::ReplyCut | Fault::ShortReply(_));
+    // What is on its way at its end is left to the next start.
+    let doubles = run.faults.iter().any(may_double) || run.ends.is_some();
     let seen = stage.seen("n");
     for n in 0..run.lines {
         let n = n.to_string();

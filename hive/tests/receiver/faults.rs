@@ -77,6 +77,33 @@ async fn a_lost_reply_has_stored_everything() {
 }
 
 #[tokio::test]
+async fn a_reset_in_mid_body_stores_nothing() {
+    let (hive, answer) = meet(Fault::ResetMidBody, false).await;
+    assert!(answer.is_none());
+    assert_eq!(stored(&hive), [0_u64; 0]);
+    assert_recovered(&hive).await;
+}
+
+#[tokio::test]
+async fn a_cut_reply_has_stored_everything_and_says_some() {
+    let (hive, answer) = meet(Fault::ReplyCut, false).await;
+    let (answer, whole) = (answer.unwrap(), r#"[{"status":202},{"status":202},{"status":202}]"#);
+    assert_eq!(answer.header("content-length"), Some(whole.len().to_string().as_str()));
+    let sent = answer.body.len();
+    assert!(whole.starts_with(&answer.body) && (1..=whole.len() / 2).contains(&sent), "{}", answer.body);
+    assert_eq!(stored(&hive), [0, 1, 2]);
+    assert_recovered(&hive).await;
+}
+
+#[tokio::test]
+async fn a_trickling_reply_comes_in_the_end() {
+    let (hive, answer) = meet(Fault::ReplyTrickles { interval_ms: 1 }, false).await;
+    assert_eq!(answer.unwrap().statuses(), [202; 3]);
+    assert_eq!(stored(&hive), [0, 1, 2]);
+    assert_recovered(&hive).await;
+}
+
+#[tokio::test]
 async fn a_short_reply_has_stored_everything() {
     for (answered, statuses) in [(2, vec![202, 202]), (0, vec![]), (9, vec![202; 3])] {
         let (hive, answer) = meet(Fault::ShortReply(answered), false).await;

@@ -7,6 +7,7 @@
 mod client;
 #[cfg(test)]
 mod command;
+mod control;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
