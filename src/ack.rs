@@ -11,8 +11,12 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+pub use counts::{Counts, Outcome};
+use hivetail_parsers::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
+
+mod counts;
 
 /// One ordered, positioned input: a generation of a file, or stdin.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -150,81 +154,15 @@ pub struct Passed {
     pub lines: u32,
     /// Lines with nothing in them.
     pub blank: u32,
-}
-
-/// What becomes of an event's line at home.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// Honeycomb said 202.
-    Accepted,
-    /// Honeycomb refused it for good, and it is kept with the reason.
-    DeadLettered,
-    /// Honeycomb refused it for good, and there is no state directory to keep it in.
-    Refused,
-    /// It is in the spool, and will be counted again when it is taken from there.
-    Spooled,
-    /// It was removed from the spool to make room.
-    SpoolDropped,
-    /// The agent stopped before it could be delivered, and its input can't be read again.
-    Shutdown,
-}
-
-/// Every line's one outcome, since the process began.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Lines framed.
-    pub read: u64,
-    /// Lines taken from the spool or a join's held ranges at start.
-    pub recovered: u64,
-    /// Lines whose event was accepted.
-    pub accepted: u64,
-    /// Lines that became part of another line's event, which is decided.
-    pub joined: u64,
-    /// Lines with nothing in them.
-    pub blank: u64,
-    /// Lines whose event was refused for good and is kept as a dead letter.
-    pub dead_lettered: u64,
-    /// Lines whose event was refused for good and could not be kept: `dropped{refused}`.
-    pub refused: u64,
-    /// Lines whose event is in the spool.
-    pub spooled: u64,
-    /// Lines whose event was removed from the spool to make room: `dropped{spool_full}`.
-    pub spool_dropped: u64,
-    /// Lines lost at shutdown, their input being gone: `dropped{shutdown}`.
-    pub shutdown: u64,
-    /// Lines whose event has no outcome yet.
-    pub open: u64,
-}
-
-impl Counts {
-    /// What goes in minus what came out; always 0.
-    #[must_use]
-    pub fn balance(&self) -> i128 {
-        let input = i128::from(self.read) + i128::from(self.recovered);
-        let decided = [self.accepted, self.joined, self.blank, self.dead_lettered];
-        let lost = [self.refused, self.spool_dropped, self.shutdown];
-        let outcomes = decided.into_iter().chain(lost).chain([self.spooled, self.open]);
-        input - outcomes.map(i128::from).sum::<i128>()
-    }
-}
-
-impl Counts {
-    const fn of(&mut self, outcome: Outcome) -> &mut u64 {
-        match outcome {
-            Outcome::Accepted => &mut self.accepted,
-            Outcome::DeadLettered => &mut self.dead_lettered,
-            Outcome::Refused => &mut self.refused,
-            Outcome::Spooled => &mut self.spooled,
-            Outcome::SpoolDropped => &mut self.spool_dropped,
-            Outcome::Shutdown => &mut self.shutdown,
-        }
-    }
+    /// When they were read.
+    pub at: Timestamp,
 }
 
 #[derive(Debug)]
 struct Span {
     end: End,
     lines_open: u32,
+    read_at: Timestamp,
 }
 
 #[derive(Debug)]
@@ -327,7 +265,7 @@ impl Ledger {
         let mut sequence = 0;
         if let Some(stream) = self.streams.get_mut(&id) {
             sequence = stream.first + stream.spans.len() as u64;
-            stream.spans.push_back(Span { end: end.into(), lines_open: passed.lines });
+            stream.spans.push_back(Span { end: end.into(), lines_open: passed.lines, read_at: passed.at });
             stream.held.extend(held.iter().map(|held| (held.position, held.entered())));
         }
         if !held.is_empty() {
@@ -344,8 +282,9 @@ impl Ledger {
     }
 
     /// Enters lines whose events were sent before and are taken from where they were kept.
-    pub fn open_recovered_span(&mut self, id: StreamId, end: impl Into<End>, lines: u32) -> SpanId {
-        let span = self.open_span(id, end, Passed { lines, blank: 0 }, &[]);
+    pub fn open_recovered_span(&mut self, id: StreamId, end: impl Into<End>, passed: Passed) -> SpanId {
+        let lines = passed.lines;
+        let span = self.open_span(id, end, passed, &[]);
         self.counts.recovered += u64::from(lines);
         self.counts.read -= u64::from(lines);
         span
@@ -434,6 +373,20 @@ impl Ledger {
             let held = stream.held.values().filter(|held| held.flags & Held::OWNED != 0).count() as u64;
             held + stream.spans.iter().map(|span| u64::from(span.lines_open)).sum::<u64>()
         })
+    }
+
+    /// How far a stream has been read, and when the oldest of what was read and has no outcome was, if there is such.
+    #[must_use]
+    pub fn progress(&self, id: StreamId) -> Option<(u64, Option<Timestamp>)> {
+        let stream = self.streams.get(&id)?;
+        let read_to = stream.spans.back().map_or(stream.resume.position, |span| span.end.position);
+        Some((read_to, stream.spans.front().map(|span| span.read_at)))
+    }
+
+    /// When the oldest line was read that has no outcome, of all streams.
+    #[must_use]
+    pub fn oldest_open(&self) -> Option<Timestamp> {
+        self.streams.values().filter_map(|stream| stream.spans.front()).map(|span| span.read_at).min()
     }
 
     /// Whether joins hold lines of a stream.

@@ -195,7 +195,7 @@ mod tests {
             ends.push(as_offset(events.len()));
         }
         let stream = ledger.open_stream(crate::ack::End::default());
-        let passed = Passed { lines: as_offset(lens.len()), blank: 0 };
+        let passed = Passed { lines: as_offset(lens.len()), ..Passed::default() };
         let span = ledger.open_span(stream, 1, passed, &[]);
         let claim = Claim { span, events: as_offset(lens.len()), lines: 1, held: Box::default() };
         Run { key, events, ends, claims: [claim].into(), reservation: Reservation::default() }

@@ -23,7 +23,7 @@ use std::{
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::ack::Held;
-pub use register::Register;
+pub use register::{Register, StreamState};
 use slots::{Found, Slots};
 
 mod register;

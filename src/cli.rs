@@ -7,6 +7,7 @@ mod check;
 mod dead_letter;
 mod parse;
 mod pretty;
+mod status;
 
 use std::{
     io::{self, Write},
@@ -66,6 +67,18 @@ enum Command {
         /// Ask nobody.
         #[arg(long)]
         offline: bool,
+    },
+    /// How the running agent fares.
+    Status {
+        /// The configuration file.
+        #[arg(short, long, default_value = "/etc/hivetail/config.toml")]
+        config: PathBuf,
+        /// The agent's state directory, instead of the configuration file's: a pipe's, say.
+        #[arg(long)]
+        state_dir: Option<PathBuf>,
+        /// Print all numbers as JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// See what Honeycomb refused for good, or send it again.
     DeadLetter {
@@ -175,6 +188,11 @@ impl Cli {
             },
             Command::Parse(parse) => parse.run(),
             Command::DeadLetter { config, action } => action.run(&config),
+            Command::Status { state_dir: Some(dir), json, .. } => status::run(&dir, json).await,
+            Command::Status { config, state_dir: None, json } => match load(&config) {
+                Ok(config) => status::run(&config.state.dir, json).await,
+                Err(error) => complain(&error),
+            },
             Command::Check { config, offline } => match load(&config) {
                 Ok(loaded) => check::run(&config, &loaded, offline).await,
                 Err(error) => complain(&error),
@@ -319,7 +337,7 @@ fn verdict(report: &Report, stopped: bool, state_dir: &Path) -> ExitCode {
     if report.unreachable > 0 {
         tracing::error!(
             lines = report.unreachable,
-            "lines lost: their file is gone, and they could not be delivered in time"
+            "lines lost: their file is gone, or they came through a pipe, and they could not be delivered or kept in time"
         );
     }
     if report.spool_damaged > 0 {

@@ -26,7 +26,8 @@ pub use log_formats::NamedLogFormat;
 pub use route::{Pick, Route, Variant};
 pub use source::{Source, SourceType, Start};
 pub use value::{
-    ApiUrl, EnvelopeName, FieldName, FormatName, Glob, LoggerPattern, NginxLogFormat, Ranged, Zone,
+    ApiUrl, EnvelopeName, FieldName, FormatName, Glob, ListenAddress, LoggerPattern, NginxLogFormat, Ranged,
+    Zone,
 };
 
 /// The whole file.
@@ -45,6 +46,8 @@ pub struct Config {
     pub limits: Limits,
     /// What is kept of inputs that can't be read again.
     pub spool: SpoolLimits,
+    /// Where the agent can be asked how it fares.
+    pub admin: Admin,
     /// Where lines come from.
     pub source: Vec<Spanned<Source>>,
 }
@@ -127,6 +130,24 @@ pub struct SpoolLimits {
 impl Default for SpoolLimits {
     fn default() -> Self {
         Self { max_bytes: Ranged::new(1_073_741_824), when_full: WhenFull::Block }
+    }
+}
+
+/// `[admin]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Admin {
+    /// Whether there is `admin.sock` in the state directory.
+    pub socket: bool,
+    /// A TCP address to answer at, too.
+    pub listen: Option<ListenAddress>,
+    /// Seconds after which the agent is not ready if nothing was taken though there was something to send.
+    pub unready_after_s: Ranged<1, 86_400>,
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self { socket: true, listen: None, unready_after_s: Ranged::new(300) }
     }
 }
 

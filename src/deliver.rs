@@ -112,9 +112,11 @@ impl Courier {
         let give_up = self.desk.give_up.clone();
         while more || !self.queue.is_empty() || !self.running.is_empty() || !self.spooling.is_empty() {
             self.start();
-            self.spool();
-            self.tell();
-            let wakes_at = self.wakes_at();
+            let held = self.queue.held();
+            let holds_too_much = held.0 > self.held_bytes_max;
+            self.spool(holds_too_much);
+            self.tell(held);
+            let wakes_at = self.wakes_at(holds_too_much);
             tokio::select! {
                 biased;
                 () = give_up.cancelled() => break,
@@ -146,21 +148,16 @@ impl Courier {
 
     /// Puts into the spool, one after the other, what has waited for long and would be lost with the process, and what a
     /// held dataset has in memory beyond its half.
-    fn spool(&mut self) {
+    fn spool(&mut self, holds_too_much: bool) {
         if !self.spooling.is_empty() || self.desk.shelf.spool.is_none() {
             return;
         }
         let now = Instant::now();
-        let held = if self.holds_too_much() { self.queue.next_held_to_spool(now) } else { None };
+        let held = if holds_too_much { self.queue.next_held_to_spool(now) } else { None };
         if let Some((parcel, not_before)) = held.or_else(|| self.queue.next_to_spool(now)) {
             let desk = Arc::clone(&self.desk);
             self.spooling.spawn(async move { (desk.shelf.spool(parcel).await, not_before) });
         }
-    }
-
-    /// Whether held datasets take more memory than they may.
-    fn holds_too_much(&self) -> bool {
-        self.queue.held().0 > self.held_bytes_max
     }
 
     fn spooled(&mut self, spooled: Result<(Load, Instant), JoinError>) {
@@ -174,9 +171,9 @@ impl Courier {
     }
 
     /// When something is to be done that is not to be done now.
-    fn wakes_at(&self) -> Option<Instant> {
+    fn wakes_at(&self, holds_too_much: bool) -> Option<Instant> {
         let spools = self.spooling.is_empty() && self.desk.shelf.spool.is_some();
-        let spool_at = self.queue.next_spool_at(self.holds_too_much()).filter(|_| spools);
+        let spool_at = self.queue.next_spool_at(holds_too_much).filter(|_| spools);
         let letters = self.desk.dead_letters.as_ref().filter(|letters| letters.is_writing());
         let closes_at = letters.map(|_| Instant::now() + CLOSE_INTERVAL);
         self.sends_at().into_iter().chain(spool_at).chain(closes_at).min()
@@ -299,13 +296,15 @@ impl Courier {
         }
     }
 
-    /// Says how things stand.
-    fn tell(&self) {
+    /// Says how things stand; `held` are the bytes and the names of datasets that take nothing.
+    fn tell(&self, (held_bytes, held): (usize, Vec<Arc<str>>)) {
         let is_behind = self.gate.is_closed() || self.queue.free_len() >= self.concurrency_max;
         self.behind.send_if_modified(|behind| std::mem::replace(behind, is_behind) != is_behind);
         let metrics = &self.desk.metrics;
         metrics.batches_waiting.store(self.queue.len() as u64, Ordering::Relaxed);
-        let (held_bytes, held) = self.queue.held();
+        metrics.in_flight.store(self.running.len() as u64, Ordering::Relaxed);
+        let is_busy = !self.queue.is_empty() || !self.running.is_empty();
+        metrics.trouble.set_busy(is_busy, || self.desk.clock.now());
         metrics.datasets_held.store(held.len() as u64, Ordering::Relaxed);
         metrics.held_bytes.store(held_bytes as u64, Ordering::Relaxed);
         let is_too_much = held_bytes > self.held_bytes_max;

@@ -105,8 +105,8 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    /// Appends the event and a comma to `out`.
-    pub fn event(&mut self, out: &mut Vec<u8>, event: &Event<'_, '_>) {
+    /// Appends the event and a comma to `out`; answers whether anything of it was cut.
+    pub fn event(&mut self, out: &mut Vec<u8>, event: &Event<'_, '_>) -> bool {
         let start = out.len();
         self.cuts.names.clear();
         let (time, source) = time(event);
@@ -129,6 +129,7 @@ impl Encoder {
             write_string(out, &self.cuts.names);
         }
         out.extend_from_slice(b"}},");
+        !self.cuts.names.is_empty()
     }
 
     #[inline]

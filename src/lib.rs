@@ -61,3 +61,5 @@ pub mod nginx_conf;
 pub mod shutdown;
 
 pub mod telemetry;
+
+pub mod admin;

@@ -132,6 +132,8 @@ pub struct Chunk {
     pub unparsed: u64,
     /// Lines over the cap.
     pub cut: u64,
+    /// Events that were cut.
+    pub truncated: u64,
     /// NULs where a line should begin.
     pub nuls: u64,
     /// Joins that had to end early, since there were too many.

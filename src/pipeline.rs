@@ -8,9 +8,11 @@
 mod batching;
 mod delivery;
 mod saving;
+mod sources;
 mod tasks;
 
 use std::{
+    net::SocketAddr,
     sync::{Arc, Mutex, atomic::Ordering},
     time::Duration,
 };
@@ -23,30 +25,21 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     ack::{Counts, SharedLedger},
+    admin::{Admin, Desk},
     api_key,
-    batch::{Batcher, Run},
+    batch::Batcher,
     budget::Flow,
     checkpoint::{Loaded, Register, Store, StoreError},
     clock::Clock,
-    config::{Config, Ranged, Source, SourceType, Start, Variant},
+    config::Config,
     dataset::Datasets,
-    dead_letter::retry_folder,
     deliver::client::ClientError,
     deliver::holds::{Holds, holds},
-    encode::Constants,
-    frame::LineBuffer,
-    pass::{Pass, StreamFacts},
     shutdown::Deadlines,
-    source::{
-        Feed,
-        dead_letters::DeadLetterSource,
-        file::{FileSource, Settings as FileSettings, discover::Discovery, remove_strays},
-        kubernetes::{Environment, OwnPod},
-        stdin::StdinSource,
-    },
+    source::file::remove_strays,
     spare::Spares,
     spool::Spool,
-    telemetry::Metrics,
+    telemetry::{Instruments, Metrics},
 };
 
 /// Runs on their way to the batcher; each has its bytes reserved.
@@ -74,7 +67,7 @@ pub struct Job {
 pub struct Report {
     /// Every line's outcome; `open` ones will be read again from the checkpoint.
     pub counts: Counts,
-    /// How many of the open ones will not, since their file is gone.
+    /// How many of the open ones will not, since their file is gone or they came through a pipe.
     pub unreachable: u64,
     /// How many events are in the spool.
     pub in_spool: u64,
@@ -93,6 +86,9 @@ pub enum StartError {
     /// The HTTP client.
     #[error("the HTTP client can't be set up: {0}")]
     Client(#[from] ClientError),
+    /// The admin endpoint.
+    #[error("`[admin] listen = \"{0}\"`: {1}")]
+    Admin(SocketAddr, std::io::Error),
     /// The compressor.
     #[error("the compressor can't be set up: {0}")]
     Compressor(#[from] std::io::Error),
@@ -112,6 +108,37 @@ struct Shared {
     holds: Holds,
 }
 
+impl Shared {
+    fn new(config: &Config, loaded: Loaded, holds: Holds, stop: CancellationToken) -> Self {
+        let metrics = Metrics::default();
+        metrics.damaged_checkpoints.store(loaded.damaged as u64, Ordering::Relaxed);
+        Self {
+            flow: Flow::new(config.plan().map_or(0, |plan| plan.flow_bytes)),
+            ledger: Arc::default(),
+            metrics: Arc::new(metrics),
+            register: Arc::new(Register::new(loaded)),
+            datasets: Arc::default(),
+            spares: Spares::default(),
+            clock: Clock::System,
+            give_up: CancellationToken::new(),
+            tasks: Tasks::new(stop),
+            holds,
+        }
+    }
+
+    fn instruments(&self, spool: Option<Arc<Spool>>) -> Instruments {
+        Instruments {
+            ledger: Arc::clone(&self.ledger),
+            metrics: Arc::clone(&self.metrics),
+            register: Arc::clone(&self.register),
+            flow: self.flow.clone(),
+            spool,
+            clock: self.clock,
+            started: self.clock.now(),
+        }
+    }
+}
+
 /// Runs until `stop` is cancelled or the input ends, and drains.
 ///
 /// # Errors
@@ -126,22 +153,11 @@ pub async fn run(job: Job, stop: CancellationToken) -> Result<Report, StartError
         let ids: Vec<u64> = loaded.entries.iter().map(|entry| entry.id).collect();
         remove_strays(&config.state.dir, &ids);
     }
-    let damaged = loaded.damaged as u64;
     let (holder, holds) = holds();
-    let shared = Shared {
-        flow: Flow::new(config.plan().map_or(0, |plan| plan.flow_bytes)),
-        ledger: Arc::default(),
-        metrics: Arc::default(),
-        register: Arc::new(Register::new(loaded)),
-        datasets: Arc::default(),
-        spares: Spares::default(),
-        clock: Clock::System,
-        give_up: CancellationToken::new(),
-        tasks: Tasks::new(stop.clone()),
-        holds,
-    };
-    shared.metrics.damaged_checkpoints.store(damaged, Ordering::Relaxed);
+    let shared = Shared::new(config, loaded, holds, stop.clone());
     let Delivery { courier, behind, packer, spool } = delivery::set_up(&job, &shared, holder)?;
+    let instruments = Arc::new(shared.instruments(spool.clone()));
+    let admin = listen(&job).await?;
     let (to_batcher, runs) = mpsc::channel(RUNS_QUEUED_MAX);
     let (to_courier, parcels) = mpsc::channel(PARCELS_QUEUED_MAX);
     let batching = Batching {
@@ -162,14 +178,18 @@ pub async fn run(job: Job, stop: CancellationToken) -> Result<Report, StartError
     });
     let drain = TaskTracker::new();
     let reading = stop.child_token();
-    let inputs = spawn_sources(&job, &shared, &to_batcher, &reading, &drain);
+    let inputs = sources::spawn(&job, &shared, &to_batcher, &reading, &drain);
     // The batcher ends when the last source has dropped its own.
     drop(to_batcher);
     shared.tasks.spawn(&drain, "batcher", batching.run(runs));
     shared.tasks.spawn(&drain, "delivery", courier.run(parcels));
     drain.close();
 
-    let summaries = tokio::spawn(log_summaries(Arc::clone(&shared.ledger), Arc::clone(&shared.metrics)));
+    let admin = tokio::spawn(admin.run(Desk {
+        instruments: Arc::clone(&instruments),
+        unready_after: Duration::from_secs(config.admin.unready_after_s.get() as u64),
+    }));
+    let summaries = tokio::spawn(log_summaries(Arc::clone(&instruments)));
     tokio::select! {
         () = inputs.wait() => {}
         () = stop.cancelled() => {}
@@ -178,18 +198,27 @@ pub async fn run(job: Job, stop: CancellationToken) -> Result<Report, StartError
     let deadlines = Deadlines::from_now(config.limits.shutdown_ms.as_ms());
     drain_until(&deadlines, &drain, &shared.give_up).await;
     summaries.abort();
+    admin.abort();
     saved.cancel();
     if let Some(saving) = saving {
         let _ = tokio::time::timeout_at(deadlines.end, saving).await;
     }
+    instruments.log_summary();
     Ok(report(&shared, spool.as_deref()))
+}
+
+/// Where the agent can be asked how it fares.
+async fn listen(job: &Job) -> Result<Admin, StartError> {
+    let settings = &job.config.admin;
+    let state_dir = Some(job.config.state.dir.as_path()).filter(|_| job.keeps_state && settings.socket);
+    let address = settings.listen.map(|listen| listen.0);
+    Admin::listen(state_dir, address).await.map_err(|(address, error)| StartError::Admin(address, error))
 }
 
 /// What became of everything.
 fn report(shared: &Shared, spool: Option<&Spool>) -> Report {
     let counts = shared.ledger.read(crate::ack::Ledger::counts);
     debug_assert_eq!(counts.balance(), 0, "{counts:?}");
-    shared.metrics.log_summary(&counts);
     let unreachable = shared.ledger.read(|ledger| shared.register.lines_gone(ledger));
     let in_spool = spool.map_or(0, Spool::events);
     let spool_damaged = shared.metrics.spool_damaged.load(Ordering::Relaxed);
@@ -204,102 +233,11 @@ async fn drain_until(deadlines: &Deadlines, drain: &TaskTracker, give_up: &Cance
     }
 }
 
-/// Starts the sources; the answer's wait ends when all of them have come to the end of their input, which for
-/// stdin is before its last lines have entered.
-fn spawn_sources(
-    job: &Job,
-    shared: &Shared,
-    runs: &mpsc::Sender<Run>,
-    stop: &CancellationToken,
-    drain: &TaskTracker,
-) -> TaskTracker {
-    let inputs = TaskTracker::new();
-    let line_bytes_max = job.config.limits.line_bytes.get();
-    let own_pod = OwnPod::of(Environment::of_process());
-    let variants: Vec<Variant> =
-        job.config.source.iter().flat_map(|source| source.get_ref().variants(&own_pod)).collect();
-    let joining = variants.iter().filter(|variant| variant.source.joins_anything()).count();
-    let join_bytes_max = job.config.plan().map_or(0, |plan| plan.join_bytes) / joining.max(1);
-    for Variant { source, pick } in variants {
-        let feed = Feed {
-            pass: Pass::new(
-                &source,
-                &job.config.honeycomb.dataset.0,
-                Arc::clone(&shared.datasets),
-                shared.spares.clone(),
-                join_bytes_max,
-            ),
-            replayable: source.kind != SourceType::Stdin,
-            flow: shared.flow.clone(),
-            ledger: Arc::clone(&shared.ledger),
-            runs: runs.clone(),
-            metrics: Arc::clone(&shared.metrics),
-            clock: shared.clock,
-            datasets: Arc::clone(&shared.datasets),
-            holds: shared.holds.clone(),
-            gave_to_held: false,
-        };
-        if source.kind == SourceType::Stdin {
-            let buffer = LineBuffer::framed(feed.pass.framing(), line_bytes_max);
-            let stdin = StdinSource { feed, facts: stdin_facts(&source), buffer };
-            let ended = inputs.token();
-            let stdin = stdin.run(stop.clone(), shared.give_up.clone(), ended);
-            shared.tasks.spawn(drain, "stdin source", stdin);
-        } else {
-            let settings = file_settings(job, &source);
-            let discovery = Discovery::new(&source, pick);
-            let files = FileSource::new(feed, discovery, settings, Arc::clone(&shared.register));
-            shared.tasks.spawn(&inputs, "file source", files.run(stop.clone()));
-        }
-    }
-    if job.keeps_state {
-        let letters = DeadLetterSource {
-            dir: retry_folder(&job.config.state.dir),
-            flow: shared.flow.clone(),
-            ledger: Arc::clone(&shared.ledger),
-            runs: runs.clone(),
-            datasets: Arc::clone(&shared.datasets),
-            once: job.once,
-        };
-        let letters = letters.run(stop.clone(), drain.clone(), shared.give_up.clone());
-        // They never end an agent's life, nor keep it alive.
-        let tracker = if job.once { &inputs } else { drain };
-        shared.tasks.spawn(tracker, "dead letters", letters);
-    }
-    inputs.close();
-    inputs
-}
-
-fn file_settings(job: &Job, source: &Source) -> FileSettings {
-    let limits = &job.config.limits;
-    FileSettings {
-        fields: source.constants(),
-        once: job.once,
-        kubernetes: source.kind == SourceType::Kubernetes,
-        start_at_end: source.start == Start::End,
-        ignore_older: source.ignore_older_s.map(|age| Duration::from_secs(age.get() as u64)),
-        partial_timeout: source.partial_timeout_ms.map(Ranged::as_ms),
-        poll: source.poll,
-        line_bytes_max: limits.line_bytes.get(),
-        unlinked_files_max: limits.unlinked_files.get(),
-        unlinked_bytes_max: limits.unlinked_bytes.get() as u64,
-        state_dir: job.keeps_state.then(|| job.config.state.dir.clone()),
-    }
-}
-
-fn stdin_facts(source: &Source) -> StreamFacts {
-    let mut constants = Constants::default();
-    for (name, value) in source.constants() {
-        constants.push(&name, &value);
-    }
-    StreamFacts::new(constants)
-}
-
-async fn log_summaries(ledger: Arc<SharedLedger>, metrics: Arc<Metrics>) {
+async fn log_summaries(instruments: Arc<Instruments>) {
     let mut minute = tokio::time::interval(Duration::from_secs(60));
     minute.tick().await;
     loop {
         minute.tick().await;
-        metrics.log_summary(&ledger.read(crate::ack::Ledger::counts));
+        instruments.log_summary();
     }
 }

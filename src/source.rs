@@ -149,14 +149,16 @@ impl Feed {
         metrics.read_bytes.fetch_add(end.position - start, Ordering::Relaxed);
         metrics.unparsed.fetch_add(chunk.unparsed, Ordering::Relaxed);
         metrics.cut.fetch_add(chunk.cut, Ordering::Relaxed);
+        metrics.truncated.fetch_add(chunk.truncated, Ordering::Relaxed);
         metrics.nul_bytes.fetch_add(chunk.nuls, Ordering::Relaxed);
         metrics.evicted.fetch_add(chunk.evicted, Ordering::Relaxed);
         // Others may have what is not needed before this one waits for the batcher.
         reservation.shrink_to(chunk.runs.iter().map(Encoded::cost).sum());
+        let now = self.clock.now();
         let span = self.ledger.with(|ledger| {
             chunk.released.iter().for_each(|at| ledger.release(*at));
             chunk.retold.iter().for_each(|(at, flags)| ledger.retell(*at, *flags));
-            ledger.open_span(stream, end, chunk.passed, &chunk.held)
+            ledger.open_span(stream, end, Passed { at: now, ..chunk.passed }, &chunk.held)
         });
         self.gave_to_held = self.holds.any() && chunk.runs.iter().any(|run| self.is_held(run.dataset));
         for encoded in chunk.runs {
@@ -191,7 +193,7 @@ impl Feed {
         let held = self.pass.abandon();
         self.ledger.with(|ledger| {
             held.into_iter().for_each(|at| ledger.lose(at));
-            let span = ledger.open_span(stream, end, Passed { lines, blank: 0 }, &[]);
+            let span = ledger.open_span(stream, end, Passed { lines, ..Passed::default() }, &[]);
             let claim = Claim { span, events: lines, lines: 1, held: Box::default() };
             ledger.decide(&claim, lines, Outcome::Shutdown);
         });

@@ -18,13 +18,15 @@ use std::{
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::SystemTime,
 };
 
 use bytes::Bytes;
+use hivetail_parsers::Timestamp;
 use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
-use crate::deliver::compress::Compression;
+use crate::{clock, deliver::compress::Compression};
 pub use adopt::adopt_siblings;
 
 mod adopt;
@@ -101,12 +103,20 @@ pub struct Spool {
 
 #[derive(Debug, Default)]
 struct Files {
-    /// Bytes and events by number.
-    sizes: BTreeMap<u64, (u64, u32)>,
+    /// Those for our URL by their number.
+    batches: BTreeMap<u64, Batch>,
     bytes: u64,
     last_number: u64,
     /// Those that are being sent: they are not dropped.
     taken: BTreeSet<u64>,
+}
+
+/// A batch's file.
+#[derive(Clone, Copy, Debug)]
+struct Batch {
+    bytes: u64,
+    events: u32,
+    since: SystemTime,
 }
 
 /// What was found in a spool.
@@ -141,7 +151,9 @@ impl Spool {
                 Ok((header, bytes)) => {
                     let events = u32::try_from(header.ends.len()).unwrap_or(u32::MAX);
                     if header.api_url == api_url {
-                        spool.files().add(number, bytes, events);
+                        let since = path.metadata().and_then(|metadata| metadata.modified());
+                        let since = since.unwrap_or_else(|_| SystemTime::now());
+                        spool.files().add(number, Batch { bytes, events, since });
                         found.items.push(Item { number, dataset: header.dataset.into(), events });
                     } else {
                         spool.files().bytes += bytes;
@@ -179,7 +191,8 @@ impl Spool {
         let bytes = (MAGIC.len() + PREFIX_BYTES + header.len() + stored.body.len()) as u64;
         let number = {
             let mut files = self.files();
-            let freed = instead.and_then(|item| files.sizes.get(&item.number)).map_or(0, |(bytes, _)| *bytes);
+            let freed =
+                instead.and_then(|item| files.batches.get(&item.number)).map_or(0, |batch| batch.bytes);
             if bytes > self.bytes_max {
                 return Err(SpoolError::TooLarge(bytes));
             }
@@ -200,8 +213,9 @@ impl Spool {
         }
         let events = u32::try_from(stored.header.ends.len()).unwrap_or(u32::MAX);
         let mut files = self.files();
+        let since = files.batches.get(&number).map_or_else(SystemTime::now, |batch| batch.since);
         files.forget(number);
-        files.add(number, bytes, events);
+        files.add(number, Batch { bytes, events, since });
         Ok(Item { number, dataset: stored.header.dataset.as_str().into(), events })
     }
 
@@ -266,8 +280,8 @@ impl Spool {
     /// Removes the oldest batch to make room; answers how many events it had.
     pub fn drop_oldest(&self) -> Option<u32> {
         let oldest = |files: &Files| {
-            let mut idle = files.sizes.iter().filter(|(number, _)| !files.taken.contains(number));
-            idle.next().map(|(number, (_, events))| (*number, *events))
+            let mut idle = files.batches.iter().filter(|(number, _)| !files.taken.contains(number));
+            idle.next().map(|(number, batch)| (*number, batch.events))
         };
         let (number, events) = oldest(&self.files())?;
         self.remove(&Item { number, dataset: "".into(), events });
@@ -277,7 +291,13 @@ impl Spool {
     /// How many events are in it.
     #[must_use]
     pub fn events(&self) -> u64 {
-        self.files().sizes.values().map(|(_, events)| u64::from(*events)).sum()
+        self.files().batches.values().map(|batch| u64::from(batch.events)).sum()
+    }
+
+    /// Since when the batch that has waited longest waits.
+    #[must_use]
+    pub fn oldest(&self) -> Option<Timestamp> {
+        self.files().batches.values().map(|batch| clock::of(batch.since)).min()
     }
 
     /// How many bytes are in it.
@@ -288,15 +308,15 @@ impl Spool {
 }
 
 impl Files {
-    fn add(&mut self, number: u64, bytes: u64, events: u32) {
-        self.sizes.insert(number, (bytes, events));
-        self.bytes += bytes;
+    fn add(&mut self, number: u64, batch: Batch) {
+        self.bytes += batch.bytes;
+        self.batches.insert(number, batch);
     }
 
     fn forget(&mut self, number: u64) {
         self.taken.remove(&number);
-        if let Some((bytes, _)) = self.sizes.remove(&number) {
-            self.bytes -= bytes;
+        if let Some(batch) = self.batches.remove(&number) {
+            self.bytes -= batch.bytes;
         }
     }
 }

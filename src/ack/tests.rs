@@ -30,7 +30,7 @@ proptest! {
             let start = end;
             end += bytes;
             let now: Vec<Held> = (0..joins).map(|n| held(start + u64::from(n), 0)).collect();
-            let passed = Passed { lines: events.iter().sum(), blank };
+            let passed = Passed { lines: events.iter().sum(), blank, ..Passed::default() };
             lines += u64::from(passed.lines + blank + joins);
             let span = ledger.open_span(stream, end, passed, &now);
             for each in events {
@@ -66,7 +66,7 @@ proptest! {
 fn a_closed_stream_goes_when_it_is_decided() {
     let mut ledger = Ledger::default();
     let stream = ledger.open_stream(End::at(7));
-    let span = ledger.open_span(stream, 9, Passed { lines: 1, blank: 0 }, &[]);
+    let span = ledger.open_span(stream, 9, Passed { lines: 1, ..Passed::default() }, &[]);
     ledger.close_stream(stream);
     assert_eq!(ledger.mark(stream), Some(Mark { resume: 7, tail: None, held: vec![] }));
     ledger.decide(&Claim { span, events: 1, lines: 1, held: Box::default() }, 1, Outcome::Refused);
@@ -84,7 +84,7 @@ fn an_event_has_one_line_at_home_and_context_is_not_counted() {
     let span = ledger.open_span(
         new,
         End { position: 50, tail: Some(50) },
-        Passed { lines: 2, blank: 1 },
+        Passed { lines: 2, blank: 1, ..Passed::default() },
         &[held(5, Held::CONTEXT)],
     );
     assert_eq!(ledger.counts(), Counts { read: 3, recovered: 2, blank: 1, open: 4, ..Counts::default() });
@@ -107,10 +107,10 @@ fn a_line_can_be_an_events_and_a_requests_context_at_once() {
     for request_first in [false, true] {
         let mut ledger = Ledger::default();
         let stream = ledger.open_stream(End::default());
-        ledger.open_span(stream, 50, Passed { lines: 0, blank: 0 }, &[held(0, 0), held(9, 0)]);
+        ledger.open_span(stream, 50, Passed { lines: 0, ..Passed::default() }, &[held(0, 0), held(9, 0)]);
         let at = |position, context| HeldAt { stream, position, context };
         ledger.retell(at(9, true), Held::CONTEXT | Held::LAST);
-        let span = ledger.open_span(stream, 60, Passed { lines: 1, blank: 0 }, &[]);
+        let span = ledger.open_span(stream, 60, Passed { lines: 1, ..Passed::default() }, &[]);
         let event = Claim { span, events: 1, lines: 0, held: [at(9, false)].into() };
         let request = Claim { span, events: 1, lines: 1, held: [at(0, false), at(9, true)].into() };
         let saved = |ledger: &Ledger| ledger.mark(stream).map(|mark| mark.held);

@@ -8,15 +8,17 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
     time::SystemTime,
 };
 
+use hivetail_parsers::Timestamp;
+use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
 use super::{Change, Due, Entry, Identity, Loaded};
-use crate::ack::{Ledger, StreamId};
+use crate::ack::{Ledger, SharedLedger, StreamId};
 
 /// All files of a process.
 #[derive(Debug, Default)]
@@ -42,6 +44,21 @@ struct Files {
     changed: BTreeSet<StreamId>,
     /// Changes that are not of a stream.
     others: Vec<Change>,
+}
+
+/// How far a file was shipped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamState {
+    /// The name it goes by.
+    pub path: PathBuf,
+    /// Its number: a name may lead to several, one after the other.
+    pub id: u64,
+    /// Bytes that are shipped, or otherwise decided.
+    pub done_bytes: u64,
+    /// Bytes that are not.
+    pub lag_bytes: u64,
+    /// For how many seconds the oldest of those that have been read has waited for its outcome.
+    pub lag_s: u64,
 }
 
 impl Register {
@@ -159,6 +176,28 @@ impl Register {
         }
     }
 
+    /// How far each file that is followed was shipped; `age` gives the seconds since a time.
+    #[must_use]
+    pub fn streams(&self, ledger: &SharedLedger, age: impl Fn(Timestamp) -> u64) -> Vec<StreamState> {
+        // Asking for sizes takes a while: nobody has to wait for it.
+        let known: Vec<(StreamId, Entry)> =
+            self.files().known.iter().map(|(stream, entry)| (*stream, Entry::clone(entry))).collect();
+        let state = |(stream, entry): (StreamId, Entry)| {
+            let (mark, progress) = ledger.read(|ledger| (ledger.mark(stream), ledger.progress(stream)));
+            let (done_bytes, (read_to, oldest)) = (mark?.resume, progress?);
+            let len = len_at(&entry.seen_at, entry.identity).unwrap_or(entry.size).max(read_to);
+            let lag_s = oldest.map_or(0, &age);
+            Some(StreamState {
+                path: entry.seen_at.to_path_buf(),
+                id: entry.id,
+                done_bytes,
+                lag_bytes: len.saturating_sub(done_bytes),
+                lag_s,
+            })
+        };
+        known.into_iter().filter_map(state).collect()
+    }
+
     /// Whether there is anything to save.
     #[must_use]
     pub fn has_changed(&self, ledger: &Ledger) -> bool {
@@ -201,4 +240,10 @@ impl Files {
         let known = self.known.get(&stream)?;
         Some(Entry { resume: mark.resume, tail: mark.tail, held: mark.held, ..Entry::clone(known) })
     }
+}
+
+/// How long a file is now, if that name still leads to it.
+fn len_at(path: &Path, identity: Identity) -> Option<u64> {
+    let metadata = path.metadata().ok()?;
+    (Identity::of(&metadata) == identity).then_some(metadata.len())
 }

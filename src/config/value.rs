@@ -3,7 +3,10 @@
 //! Each type's reading is its check; the error says what is allowed. Where the value stood is added by the
 //! file's reader.
 
-use std::fmt;
+use std::{
+    fmt,
+    net::{Ipv4Addr, SocketAddr},
+};
 
 use hivetail_parsers::{ElixirFormat, Format, LogFormat, Timestamp, envelope::Envelope, names};
 use jiff::tz::TimeZone;
@@ -83,6 +86,22 @@ impl TryFrom<String> for ApiUrl {
             return Err("allowed: scheme, host, port and path; no user, query or fragment".to_owned());
         }
         Ok(Self(url))
+    }
+}
+
+/// Where to listen: an IP address and a port, or a port of 127.0.0.1.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub struct ListenAddress(pub SocketAddr);
+
+impl TryFrom<String> for ListenAddress {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let port = text.strip_prefix(':').unwrap_or(&text).parse::<u16>().ok();
+        let address = port.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+        let address = address.or_else(|| text.parse().ok()).map(Self);
+        address.ok_or("allowed: an IP address and a port (\"127.0.0.1:9464\", \"[::1]:9464\"), or a port alone, which means 127.0.0.1")
     }
 }
 

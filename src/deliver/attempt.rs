@@ -122,14 +122,16 @@ impl Desk {
             Ok(reply) => reply,
             Err(error) => return self.unanswered(parcel, &error).await,
         };
+        let cause = if (200..=299).contains(&status) { "reply".to_owned() } else { status.to_string() };
         match verdict::judge(status, &body, events) {
             Answer::Events(verdicts, reasons) => self.settle(parcel, verdicts, reasons, retry_after).await,
             Answer::Retry { reason, limited } => {
                 let failure = Failure { for_all: false, limited, retry_after };
-                self.failed(parcel, failure, &reason).await
+                self.failed(parcel, failure, &cause, &reason).await
             }
             Answer::Split(reason) => self.split(parcel, reason).await,
             Answer::Hold(scope, reason) => {
+                self.metrics.retried.add(&cause, events as u64);
                 self.say_held(&parcel, scope, &reason);
                 Next::Held(self.shelf.keep(parcel).await, scope, retry_after)
             }
@@ -138,19 +140,22 @@ impl Desk {
 
     async fn unanswered(&self, parcel: Parcel, error: &ClientError) -> Next {
         let failure = Failure { for_all: error.is_for_all(), ..Failure::default() };
-        self.failed(parcel, failure, &error.to_string()).await
+        let cause = if failure.for_all { "connection" } else { "transport" };
+        self.failed(parcel, failure, cause, &error.to_string()).await
     }
 
-    async fn failed(&self, parcel: Parcel, failure: Failure, reason: &str) -> Next {
+    /// Nothing was taken. `cause` is for the counter, `reason` for people.
+    async fn failed(&self, parcel: Parcel, failure: Failure, cause: &str, reason: &str) -> Next {
         let events = parcel.ends.len();
-        self.metrics.retried.fetch_add(events as u64, Ordering::Relaxed);
+        self.metrics.retried.add(cause, events as u64);
+        self.metrics.trouble.set(reason);
         tracing::warn!(dataset = %parcel.dataset, events, reason, "not delivered, trying again");
         Next::Failed(self.shelf.keep(parcel).await, failure)
     }
 
     fn say_held(&self, parcel: &Parcel, scope: Scope, reason: &str) {
         let events = parcel.ends.len();
-        self.metrics.retried.fetch_add(events as u64, Ordering::Relaxed);
+        self.metrics.trouble.set(reason);
         let what = match scope {
             Scope::Destination => {
                 "nothing is delivered until someone mends it: keeping all events, trying twice a minute"
@@ -177,7 +182,7 @@ impl Desk {
                 let first = if is_kept { self.shelf.put(parcel).await } else { Load::Parcel(parcel) };
                 Next::Halves(Box::new([first, rest]))
             }
-            Err(error) => self.failed(parcel, Failure::default(), &error.to_string()).await,
+            Err(error) => self.failed(parcel, Failure::default(), "packing", &error.to_string()).await,
         }
     }
 
@@ -194,6 +199,7 @@ impl Desk {
             reasons.push("400 Event has too many columns, even when trimmed".to_owned());
         }
         let delay = self.bury(&parcel, &mut verdicts, &reasons).await;
+        self.count(&verdicts, &reasons);
         let refused = if self.dead_letters.is_some() { Outcome::DeadLettered } else { Outcome::Refused };
         let left = self.decide(&mut parcel, &verdicts, refused);
         if left == 0 {
@@ -203,7 +209,7 @@ impl Desk {
         if left == parcel.ends.len() && delay.is_none() && !verdicts.contains(&Verdict::Trim) {
             // Each on its own, but all of them: it is the other end that is out of order.
             let failure = Failure { retry_after, ..Failure::default() };
-            return self.failed(parcel, failure, "no event was taken").await;
+            return self.failed(parcel, failure, "event", "no event was taken").await;
         }
         if let Err(error) = self.packer.keep(&mut parcel, &verdicts) {
             // Claims and events would no longer match: leave the rest to a restart, which reads it again.
@@ -211,7 +217,7 @@ impl Desk {
             return Next::Done;
         }
         let events = parcel.ends.len();
-        self.metrics.retried.fetch_add(events as u64, Ordering::Relaxed);
+        self.metrics.retried.add("event", events as u64);
         tracing::warn!(dataset = %parcel.dataset, events, "some events were not taken, trying them again");
         let load = self.shelf.put(parcel).await;
         if retry_after.is_some() {
@@ -219,6 +225,19 @@ impl Desk {
             return Next::Failed(load, Failure { limited: true, retry_after, ..Failure::default() });
         }
         Next::Again(load, delay)
+    }
+
+    /// Counts what was taken and what was refused.
+    fn count(&self, verdicts: &[Verdict], reasons: &[String]) {
+        if verdicts.contains(&Verdict::Accepted) {
+            self.metrics.trouble.end(self.clock.now());
+        }
+        for (number, reason) in reasons.iter().enumerate() {
+            let refused = verdicts.iter().filter(|verdict| **verdict == Verdict::Refused(number)).count();
+            if refused > 0 {
+                self.metrics.refused.add(verdict::status_in(reason), refused as u64);
+            }
+        }
     }
 
     /// Events that were trimmed already are not trimmed again.
@@ -305,7 +324,7 @@ mod tests {
         let mut ledger = Ledger::default();
         let stream = ledger.open_stream(crate::ack::End::default());
         let mut claim = |end, events| {
-            let span = ledger.open_span(stream, end, Passed { lines: events, blank: 0 }, &[]);
+            let span = ledger.open_span(stream, end, Passed { lines: events, ..Passed::default() }, &[]);
             Claim { span, events, lines: 1, held: Box::default() }
         };
         let claims = [claim(1, 2), claim(2, 3)];

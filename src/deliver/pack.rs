@@ -335,7 +335,7 @@ mod tests {
     fn batch() -> Batch {
         let mut ledger = Ledger::default();
         let stream = ledger.open_stream(crate::ack::End::default());
-        let span = ledger.open_span(stream, 1, Passed { lines: 4, blank: 0 }, &[]);
+        let span = ledger.open_span(stream, 1, Passed { lines: 4, ..Passed::default() }, &[]);
         let run = Run {
             key: Key { dataset: Datasets::default().id("d"), replayable: true },
             events: b"{\"a\":1},{\"b\":22},{\"c\":3},{\"d\":4},".to_vec(),

@@ -127,6 +127,12 @@ pub(crate) fn described(status: u16, body: &[u8]) -> String {
     if excerpt.is_empty() { format!("HTTP {status}") } else { format!("HTTP {status}: {excerpt}") }
 }
 
+/// The status that a reason begins with: `400 …` of an event, `HTTP 413: …` of a whole request.
+pub(super) fn status_in(reason: &str) -> &str {
+    let text = reason.strip_prefix("HTTP ").unwrap_or(reason);
+    text.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default()
+}
+
 fn excerpt(text: &str) -> String {
     text.trim().chars().filter(|c| !c.is_control()).take(REASON_CHARS_MAX).collect()
 }
@@ -279,6 +285,13 @@ mod tests {
             };
             assert_eq!(answer, expected, "{status} {body}");
         }
+    }
+
+    #[test]
+    fn a_reason_tells_its_status() {
+        let body = br#"{"error":"too large"}"#;
+        assert_eq!((status_in(&described(413, body)), status_in(&described(400, b""))), ("413", "400"));
+        assert_eq!(status_in("400 Event has too many columns"), "400");
     }
 
     #[test]

@@ -48,7 +48,7 @@ impl Emitter {
         let index = run_index(&mut chunk.runs, dataset, &self.spares);
         let run = &mut chunk.runs[index];
         let before = run.events.len();
-        self.encoder.event(&mut run.events, event);
+        let is_cut = self.encoder.event(&mut run.events, event);
         let (here, held) = drawn(lines, more);
         let last = run.claims.back_mut();
         let same = last.filter(|last| last.lines == here && last.held.is_empty() && held.is_empty());
@@ -66,6 +66,7 @@ impl Emitter {
         chunk.room_bytes -= cost;
         chunk.passed.lines += here;
         chunk.events += 1;
+        chunk.truncated += u64::from(is_cut);
         true
     }
 }

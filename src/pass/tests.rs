@@ -35,10 +35,10 @@ fn a_pass_ends_before_the_event_that_does_not_fit() {
     let buffer = buffer(b"{\"a\":1}\n{\"a\":2}\n \n{\"a\":3}\n");
     let mut pass = pass("d");
     let all = pass.run(buffer.lines(), &facts(), NOW, usize::MAX);
-    assert_eq!((all.end, all.passed), (26, Passed { lines: 3, blank: 1 }));
+    assert_eq!((all.end, all.passed), (26, Passed { lines: 3, blank: 1, ..Passed::default() }));
     let cost = Run::cost(all.runs[0].ends[1] as usize, 2) + size_of::<Claim>();
     let some = pass.run(buffer.lines(), &facts(), NOW, cost);
-    assert_eq!((some.end, some.passed), (18, Passed { lines: 2, blank: 1 }));
+    assert_eq!((some.end, some.passed), (18, Passed { lines: 2, blank: 1, ..Passed::default() }));
     let fewer = pass.run(buffer.lines(), &facts(), NOW, cost - 1);
     assert_eq!((fewer.end, fewer.runs[0].ends.len()), (8, 1));
 }
@@ -76,7 +76,7 @@ fn a_blank_line_in_an_envelope_that_tells_more_is_an_event() {
         Envelope::Syslog,
         b"<165>1 2003-10-11T22:14:15Z h app - ID47 [x@1 a=\"b\"]\n<165>1 2003-10-11T22:14:15Z h app - - - \n",
     );
-    assert_eq!(passed, Passed { lines: 1, blank: 1 });
+    assert_eq!(passed, Passed { lines: 1, blank: 1, ..Passed::default() });
     assert!(events[0].contains("\"x@1.a\":\"b\"") && !events[0].contains("\"body\""), "{events:?}");
     assert!(!events[0].contains("meta.parse_error"), "{events:?}");
 }
@@ -84,7 +84,7 @@ fn a_blank_line_in_an_envelope_that_tells_more_is_an_event() {
 #[test]
 fn a_colour_code_alone_is_a_blank_line() {
     let (_, passed) = events(Envelope::None, b"\x1b[22m\n \x1b[0m\x1b[38:2:1m\n\x1b[0mx\n");
-    assert_eq!(passed, Passed { lines: 1, blank: 2 });
+    assert_eq!(passed, Passed { lines: 1, blank: 2, ..Passed::default() });
 }
 
 #[test]

@@ -15,9 +15,10 @@ use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    ack::{Claim, SharedLedger, StreamId},
+    ack::{Claim, Passed, SharedLedger, StreamId},
     batch::{Key, Run},
     budget::{Flow, PASS_BYTES},
+    clock::Clock,
     dataset::{DatasetId, Datasets},
     dead_letter::{self, Letter},
 };
@@ -125,7 +126,8 @@ impl DeadLetterSource {
         let mut reservation = self.flow.reserve().await;
         reservation.shrink_to(Run::cost(events.len(), ends.len()) + size_of::<Claim>());
         let count = u32::try_from(ends.len()).unwrap_or(u32::MAX);
-        let span = self.ledger.with(|ledger| ledger.open_recovered_span(stream, end, count));
+        let passed = Passed { lines: count, at: Clock::System.now(), ..Passed::default() };
+        let span = self.ledger.with(|ledger| ledger.open_recovered_span(stream, end, passed));
         let claims = [Claim { span, events: count, lines: 1, held: Box::default() }].into();
         let key = Key { dataset, replayable: true };
         // The batcher ends after every source: it takes every run.

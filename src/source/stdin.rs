@@ -4,7 +4,7 @@
 //! forth. At the end of input the last line is shipped with or without its newline. A pipe can't be read again:
 //! what is in the buffer when delivery gives up is counted as lost.
 
-use std::{convert::Infallible, io::Read, time::Duration};
+use std::{convert::Infallible, io::Read, sync::Arc, time::Duration};
 
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::{sync::CancellationToken, task::task_tracker::TaskTrackerToken};
@@ -13,6 +13,7 @@ use super::Feed;
 use crate::{
     ack::End,
     budget::{Flow, Reservation},
+    checkpoint::Register,
     frame::{CHUNK_BYTES, LineBuffer},
     join::clock::JoinClock,
     pass::StreamFacts,
@@ -33,6 +34,8 @@ pub struct StdinSource {
     pub facts: StreamFacts,
     /// The read buffer.
     pub buffer: LineBuffer,
+    /// Is told that nothing here can be read again.
+    pub register: Arc<Register>,
 }
 
 impl StdinSource {
@@ -41,6 +44,7 @@ impl StdinSource {
     pub async fn run(mut self, stop: CancellationToken, give_up: CancellationToken, input: TaskTrackerToken) {
         let stream = self.feed.ledger.with(|ledger| ledger.open_stream(End::default()));
         self.facts.stream = stream;
+        self.register.gone(stream);
         let mut clock = JoinClock::default();
         let flow = self.feed.flow.clone();
         let (mut full, empty) = spawn_reader(input);

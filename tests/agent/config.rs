@@ -33,6 +33,7 @@ fn each_error_says_where_and_what_is_allowed() {
         "[limits]\nmemory_bytes = 2_000_000\n",
         "[limits]\nline_byte = 5\n",
         "[batches]\n",
+        "[admin]\nlisten = \"9464x\"\n",
         "[[source]]\ntype = \"socket\"\n",
         "[[source]]\ntype = \"file\"\n",
         "[[source]]\npaths = [\"/a\"]\n",

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::panic, clippy::unwrap_used, reason = "helpers of tests fail by panicking, as tests do")]
 
+mod admin;
 mod cli;
 mod config;
 mod corpus;
