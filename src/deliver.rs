@@ -13,6 +13,7 @@ pub mod gate;
 pub mod holds;
 pub mod http;
 mod key_watch;
+pub mod owner;
 pub mod pack;
 pub mod queue;
 pub mod retry;
@@ -110,6 +111,12 @@ impl Courier {
     pub async fn run(mut self, mut parcels: mpsc::Receiver<Parcel>) {
         let mut more = true;
         let give_up = self.desk.give_up.clone();
+        // Ends with this task.
+        let mut asking = JoinSet::new();
+        if self.desk.shelf.spool.is_some() {
+            let desk = Arc::clone(&self.desk);
+            asking.spawn(async move { desk.shelf.whose.ask(&desk.client).await });
+        }
         while more || !self.queue.is_empty() || !self.running.is_empty() || !self.spooling.is_empty() {
             self.start();
             let held = self.queue.held();
@@ -287,6 +294,7 @@ impl Courier {
         if let Some(key) = self.key.changed() {
             match self.desk.client.set_key(&key) {
                 Ok(()) => {
+                    self.desk.shelf.whose.key_changed();
                     tracing::info!("the API key has changed: trying it");
                     self.gate.try_now(Instant::now());
                     self.queue.wake();

@@ -3,7 +3,7 @@
 //! Takes compressed batches, gives them back later, also to another process. One file a batch in `spool/`:
 //!
 //! ```text
-//! hivetail spool 1\n
+//! hivetail spool 2\n
 //! length (u32) and CRC-32 (u32) of the header, both little-endian; the header in postcard's encoding; the body as it
 //! will be POSTed
 //! ```
@@ -13,6 +13,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt,
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Read, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
@@ -33,7 +34,7 @@ mod adopt;
 
 /// The folder in the state directory.
 const FOLDER: &str = "spool";
-const MAGIC: &[u8] = b"hivetail spool 1\n";
+const MAGIC: &[u8] = b"hivetail spool 2\n";
 /// The header's length and checksum.
 const PREFIX_BYTES: usize = 8;
 /// No more than one part in so many of the disk.
@@ -44,6 +45,8 @@ const DISK_SHARE: u64 = 10;
 pub struct Header {
     /// Where it was to be sent: it is never sent elsewhere.
     pub api_url: String,
+    /// Whose it is, if that was known: nobody else ever gets it.
+    pub owner: Option<Owner>,
     /// In which dataset.
     pub dataset: String,
     /// How the body is compressed.
@@ -54,6 +57,21 @@ pub struct Header {
     pub body_bytes: u64,
     /// Their CRC-32.
     pub body_crc: u32,
+}
+
+/// Whose events they are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owner {
+    /// The team's slug.
+    pub team: String,
+    /// The environment's slug; empty for a classic key.
+    pub environment: String,
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.team, self.environment)
+    }
 }
 
 /// A batch in the spool.
@@ -262,6 +280,13 @@ impl Spool {
         read.map(Some)
     }
 
+    /// A batch is somebody else's: it stays where it is, and is none of ours.
+    pub fn disown(&self, item: &Item) {
+        let mut files = self.files();
+        files.taken.remove(&item.number);
+        files.batches.remove(&item.number);
+    }
+
     /// A batch was not sent: it stays as it is.
     pub fn put_back(&self, item: &Item) {
         self.files().taken.remove(&item.number);
@@ -389,6 +414,7 @@ mod tests {
     pub(super) fn stored(text: &str) -> Stored {
         let body = Bytes::from(text.to_owned());
         let header = Header {
+            owner: None,
             api_url: URL.to_owned(),
             dataset: "d".to_owned(),
             compression: Compression::Gzip,

@@ -103,6 +103,9 @@ impl Desk {
     pub(super) async fn attempt(&self, load: Load) -> Next {
         let parcel = match load {
             Load::Parcel(parcel) => parcel,
+            Load::Spooled(spooled) if !self.knows_whose().await => {
+                return Next::GivenUp(Load::Spooled(spooled));
+            }
             Load::Spooled(spooled) => match self.shelf.take(spooled).await {
                 Taken::Parcel(parcel) => parcel,
                 Taken::Gone => return Next::Unsent(None),
@@ -135,6 +138,14 @@ impl Desk {
                 self.say_held(&parcel, scope, &reason);
                 Next::Held(self.shelf.keep(parcel).await, scope, retry_after)
             }
+        }
+    }
+
+    /// Waits until it is known whose the key is, or that nobody says; not when delivery gives up.
+    async fn knows_whose(&self) -> bool {
+        tokio::select! {
+            () = self.shelf.whose.asked() => true,
+            () = self.give_up.cancelled() => false,
         }
     }
 

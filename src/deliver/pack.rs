@@ -23,7 +23,7 @@ use crate::{
     batch::{Batch, Run},
     budget::{Reservation, Sealed},
     spare::Spares,
-    spool::{Header, Item, Stored},
+    spool::{Header, Item, Owner, Stored},
 };
 
 /// A sealed batch, compressed.
@@ -98,9 +98,10 @@ impl Parcel {
 
     /// As it is kept in the spool.
     #[must_use]
-    pub fn stored(&self, api_url: &str) -> Stored {
+    pub fn stored(&self, api_url: &str, owner: Option<Owner>) -> Stored {
         let header = Header {
             api_url: api_url.to_owned(),
+            owner,
             dataset: self.dataset.to_string(),
             compression: self.compression,
             ends: self.ends.clone(),

@@ -10,13 +10,14 @@ use std::sync::{
 };
 
 use super::{
+    owner::Whose,
     pack::Parcel,
     queue::{Load, Spooled},
 };
 use crate::{
     ack::{Outcome, SharedLedger},
     budget::Flow,
-    spool::{Item, Spool, SpoolError},
+    spool::{Item, Spool, SpoolError, Stored},
     telemetry::Metrics,
 };
 
@@ -29,6 +30,8 @@ pub struct Shelf {
     pub drops: bool,
     /// Where batches go.
     pub api_url: String,
+    /// Whose they are there.
+    pub whose: Arc<Whose>,
     /// Is told what is spooled and what is dropped.
     pub ledger: Arc<SharedLedger>,
     /// Counts what is damaged.
@@ -52,10 +55,14 @@ pub(super) enum Taken {
 impl Shelf {
     /// Takes a batch from the spool.
     pub(super) async fn take(&self, spooled: Spooled) -> Taken {
-        let Some(spool) = self.spool.clone() else { return Taken::Gone };
-        let item = spooled.item.clone();
-        let read = tokio::task::spawn_blocking(move || spool.get(&item)).await;
+        let Some(spool) = &self.spool else { return Taken::Gone };
+        let (from, item) = (Arc::clone(spool), spooled.item.clone());
+        let read = tokio::task::spawn_blocking(move || from.get(&item)).await;
         match read.unwrap_or_else(|error| Err(std::io::Error::other(error).into())) {
+            Ok(Some(stored)) if self.is_foreign(&stored) => {
+                spool.disown(&spooled.item);
+                Taken::Gone
+            }
             Ok(Some(stored)) => Taken::Parcel(Parcel::of_spool(spooled, stored, self.flow.sealed())),
             Ok(None) => Taken::Gone,
             Err(SpoolError::Damaged(_)) => {
@@ -67,6 +74,18 @@ impl Shelf {
                 Taken::Unreadable(spooled)
             }
         }
+    }
+
+    /// Whether a batch was made for another team or environment than the key is for.
+    fn is_foreign(&self, stored: &Stored) -> bool {
+        let Some((theirs, ours)) = stored.header.owner.as_ref().zip(self.whose.owner()) else { return false };
+        if *theirs != ours {
+            tracing::error!(
+                %theirs, %ours, dataset = stored.header.dataset,
+                "a spooled batch is for another team or environment: held, not sent; a start with the key that it was made with sends it"
+            );
+        }
+        *theirs != ours
     }
 
     /// Keeps a parcel as it is until it is sent again.
@@ -89,7 +108,7 @@ impl Shelf {
     /// Puts a parcel into the spool, if there is one and room in it.
     pub(super) async fn spool(&self, parcel: Parcel) -> Load {
         let Some(spool) = &self.spool else { return Load::Parcel(parcel) };
-        let stored = Arc::new(parcel.stored(&self.api_url));
+        let stored = Arc::new(parcel.stored(&self.api_url, self.whose.owner()));
         loop {
             let (to, stored, instead) = (Arc::clone(spool), Arc::clone(&stored), parcel.spooled.clone());
             // What was there already has room.

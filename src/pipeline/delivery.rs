@@ -74,6 +74,7 @@ fn desk(
         spool,
         drops: config.spool.when_full == WhenFull::Drop,
         api_url: config.honeycomb.api_url.0.to_string(),
+        whose: Arc::default(),
         ledger: Arc::clone(&shared.ledger),
         metrics: Arc::clone(&shared.metrics),
         flow: shared.flow.clone(),

@@ -9,6 +9,10 @@ use std::{
 };
 
 use hive::Fault;
+use hivetail::{
+    deliver::compress::Compression,
+    spool::{Header, Owner, Spool, Stored},
+};
 
 use crate::support::{PATIENCE, Stage, assert_each_once, hivetail, numbered, signal, soon};
 
@@ -193,4 +197,41 @@ async fn a_batch_is_never_sent_to_another_url() {
     assert!(stderr(&output).contains("for another URL: held"), "{}", stderr(&output));
     assert!(output.status.code() == Some(0) && other.hive.events().is_empty());
     assert_eq!(batches(&state), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_is_never_sent_to_another_team() {
+    let stage = Stage::new().await;
+    let api_url = format!("{}/", stage.hive.url());
+    let owner = |team: &str| Some(Owner { team: team.to_owned(), environment: "local".to_owned() });
+    let put = |owner: Option<Owner>, n: usize| {
+        let (spool, _) = Spool::open(&stage.path("state"), &api_url, 1_000_000).expect("a spool");
+        let body = format!("[{{\"time\":\"2026-11-22T00:00:00Z\",\"data\":{{\"n\":\"{n}\"}}}}]").into_bytes();
+        let header = Header {
+            api_url: api_url.clone(),
+            owner,
+            dataset: "d".to_owned(),
+            compression: Compression::None,
+            ends: vec![u32::try_from(body.len() - 1).expect("small")],
+            body_bytes: body.len() as u64,
+            body_crc: crc32fast::hash(&body),
+        };
+        spool.put(&Stored { header, body: body.into() }, None, true).expect("room");
+    };
+    // Hive says of every key that it is the team hive's, and local.
+    put(owner("hive"), 0);
+    put(owner("others"), 1);
+    put(None, 2);
+    let state = stage.path("state");
+    let args = ["--state-dir", state.to_str().expect("text")];
+    for _ in 0..2 {
+        let mut child = pipe(&stage, &args);
+        drop(child.stdin.take());
+        let output = ended(child).await;
+        let said = stderr(&output);
+        assert!(said.contains("another team or environment") && said.contains("others/local"), "{said}");
+        assert_eq!((output.status.code(), batches(&state)), (Some(0), 1), "{said}");
+    }
+    let seen = stage.seen("n");
+    assert_eq!(seen.keys().collect::<Vec<_>>(), ["0", "2"]);
 }
