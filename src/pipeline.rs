@@ -84,13 +84,13 @@ pub enum StartError {
     #[error(transparent)]
     State(#[from] StoreError),
     /// The HTTP client.
-    #[error("the HTTP client can't be set up: {0}")]
+    #[error(transparent)]
     Client(#[from] ClientError),
     /// The admin endpoint.
-    #[error("`[admin] listen = \"{0}\"`: {1}")]
-    Admin(SocketAddr, std::io::Error),
+    #[error("[admin] listen = \"{0}\"")]
+    Admin(SocketAddr, #[source] std::io::Error),
     /// The compressor.
-    #[error("the compressor can't be set up: {0}")]
+    #[error("the compressor can't be set up")]
     Compressor(#[from] std::io::Error),
 }
 

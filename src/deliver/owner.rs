@@ -47,7 +47,7 @@ impl Whose {
                     tracing::info!(
                         team = auth.team.slug,
                         environment = auth.environment.slug,
-                        "the key is known"
+                        "delivering to this team and environment"
                     );
                     true
                 }
