@@ -88,12 +88,13 @@ impl Compressor {
 }
 
 impl Compression {
-    /// Undoes [`Compressor::compress`], into `body`.
+    /// Undoes [`Compressor::compress`], into `body`, which takes as much room as that needs and no more.
     ///
     /// # Errors
     /// When the bytes are not what such a compressor made.
-    pub fn decompress(self, compressed: &[u8], body: &mut Vec<u8>) -> io::Result<()> {
+    pub fn decompress(self, compressed: &[u8], bytes: usize, body: &mut Vec<u8>) -> io::Result<()> {
         body.clear();
+        body.reserve_exact(bytes);
         match self {
             Self::Zstd => zstd::stream::copy_decode(compressed, body),
             Self::Gzip => GzDecoder::new(compressed).read_to_end(body).map(|_| ()),
@@ -117,7 +118,7 @@ mod tests {
             let compressed = compressor.compress(&body).unwrap();
             assert_eq!(compressed.len() < body.len() / 10, kind != Compression::None);
             let mut back = Vec::new();
-            kind.decompress(&compressed, &mut back).unwrap();
+            kind.decompress(&compressed, body.len(), &mut back).unwrap();
             assert_eq!(back, body);
         }
     }

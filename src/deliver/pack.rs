@@ -111,6 +111,17 @@ impl Parcel {
         Stored { header, body: self.body.clone() }
     }
 
+    /// Decompresses its body.
+    fn unpack(&self, body: &mut Vec<u8>) -> io::Result<()> {
+        let bytes = self.ends.last().map_or(0, |end| *end as usize);
+        self.compression.decompress(&self.body, bytes, body)?;
+        if body.len() == bytes {
+            Ok(())
+        } else {
+            Err(io::Error::other("a body of another length than its events have"))
+        }
+    }
+
     /// One without events.
     #[cfg(test)]
     pub(super) fn empty(dataset: Arc<str>) -> Self {
@@ -200,19 +211,13 @@ impl Packer {
     pub fn keep(&self, parcel: &mut Parcel, verdicts: &[Verdict]) -> io::Result<()> {
         let mut locked = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
         let Buffers { compressor, body } = &mut *locked;
-        parcel.compression.decompress(&parcel.body, body)?;
-        let mut kept = Builder::default();
-        for (event, verdict) in events(body, &parcel.ends).zip(verdicts) {
-            match verdict {
-                Verdict::Retry => kept.push(event),
-                Verdict::Trim => {
-                    parcel.trimmed = true;
-                    kept.push(&trim::event(event));
-                }
-                Verdict::Accepted | Verdict::Refused(_) => {}
-            }
-        }
-        (parcel.body, parcel.ends) = kept.finish(compressor)?;
+        parcel.unpack(body)?;
+        let trims = verdicts.contains(&Verdict::Trim);
+        let ends =
+            if trims { trimmed(body, &parcel.ends, verdicts) } else { thinned(body, &parcel.ends, verdicts) };
+        parcel.body = compressor.compress(body)?;
+        parcel.ends = ends;
+        parcel.trimmed |= trims;
         parcel.changed = true;
         parcel.compression = compressor.kind();
         parcel.shrink_reservation();
@@ -226,15 +231,17 @@ impl Packer {
     pub fn split(&self, parcel: &mut Parcel) -> io::Result<Parcel> {
         let mut locked = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
         let Buffers { compressor, body } = &mut *locked;
-        parcel.compression.decompress(&parcel.body, body)?;
+        parcel.unpack(body)?;
         let half = parcel.ends.len() / 2;
-        let mut builders = [Builder::default(), Builder::default()];
-        for (index, event) in events(body, &parcel.ends).enumerate() {
-            builders[usize::from(index >= half)].push(event);
-        }
-        let [first, second] = builders;
-        let ((first_body, first_ends), (body, ends)) =
-            (first.finish(compressor)?, second.finish(compressor)?);
+        // The comma between the halves ends the one and then begins the other.
+        let cut = half.checked_sub(1).map_or(0, |last| parcel.ends[last] as usize);
+        let between = cut.saturating_sub(1);
+        body[between] = b']';
+        let first_body = compressor.compress(&body[..cut])?;
+        body[between] = b'[';
+        let body = compressor.compress(&body[between..])?;
+        let mut first_ends = std::mem::take(&mut parcel.ends);
+        let ends: Vec<u32> = first_ends.drain(half..).map(|end| end - as_offset(between)).collect();
         let claims = split_off(&mut parcel.claims, half);
         (parcel.body, parcel.ends) = (first_body, first_ends);
         parcel.changed = true;
@@ -267,7 +274,7 @@ impl Packer {
     pub fn each(&self, parcel: &Parcel, mut show: impl FnMut(usize, &[u8])) -> io::Result<()> {
         let mut locked = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
         let body = &mut locked.body;
-        parcel.compression.decompress(&parcel.body, body)?;
+        parcel.unpack(body)?;
         events(body, &parcel.ends).enumerate().for_each(|(index, event)| show(index, event));
         Ok(())
     }
@@ -283,24 +290,50 @@ fn events<'b>(body: &'b [u8], ends: &'b [u32]) -> impl Iterator<Item = &'b [u8]>
     })
 }
 
-/// A body in the making.
-#[derive(Debug, Default)]
-struct Builder {
-    body: Vec<u8>,
-    ends: Vec<u32>,
+/// Leaves those events in a body that have to be sent again; gives their ends. Needs no memory but the body's.
+fn thinned(body: &mut Vec<u8>, ends: &[u32], verdicts: &[Verdict]) -> Vec<u32> {
+    let (mut kept, mut to, mut from) = (Vec::new(), 1, 1);
+    for (&end, verdict) in ends.iter().zip(verdicts) {
+        let end = end as usize;
+        if *verdict == Verdict::Retry {
+            // With what stands after it.
+            body.copy_within(from..end, to);
+            to += end - from;
+            kept.push(as_offset(to));
+        }
+        from = end;
+    }
+    body.truncate(to);
+    close(body);
+    kept
 }
 
-impl Builder {
-    fn push(&mut self, event: &[u8]) {
-        self.body.push(if self.body.is_empty() { b'[' } else { b',' });
-        self.body.extend_from_slice(event);
-        self.ends.push(u32::try_from(self.body.len() + 1).unwrap_or(u32::MAX));
+/// The same, with events that are trimmed. That may make one longer, and is rare: it has memory of its own.
+fn trimmed(body: &mut Vec<u8>, ends: &[u32], verdicts: &[Verdict]) -> Vec<u32> {
+    let (mut kept, mut out) = (Vec::new(), b"[".to_vec());
+    for (event, verdict) in events(body, ends).zip(verdicts) {
+        match verdict {
+            Verdict::Retry => out.extend_from_slice(event),
+            Verdict::Trim => out.extend_from_slice(&trim::event(event)),
+            Verdict::Accepted | Verdict::Refused(_) => continue,
+        }
+        out.push(b',');
+        kept.push(as_offset(out.len()));
     }
+    close(&mut out);
+    *body = out;
+    kept
+}
 
-    fn finish(mut self, compressor: &mut Compressor) -> io::Result<(Bytes, Vec<u32>)> {
-        self.body.push(b']');
-        Ok((compressor.compress(&self.body)?, self.ends))
+/// What stands after the last event ends the body.
+fn close(body: &mut [u8]) {
+    if let Some(last) = body.last_mut() {
+        *last = b']';
     }
+}
+
+fn as_offset(bytes: usize) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX)
 }
 
 /// Takes the claims of all but the first `events`.
@@ -351,7 +384,7 @@ mod tests {
 
     fn text(compression: Compression, parcel: &Parcel) -> String {
         let mut body = Vec::new();
-        compression.decompress(&parcel.body, &mut body).unwrap();
+        compression.decompress(&parcel.body, 0, &mut body).unwrap();
         String::from_utf8(body).unwrap()
     }
 
