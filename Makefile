@@ -1,4 +1,5 @@
-# What people and CI run. `make demo` and `make test` need Rust, make and a C compiler, nothing else.
+# What people and CI run. `make demo` and `make test` need Rust, make and a C compiler; `make test` says which tests it skips
+# for want of other programs, and installs those where it may (tests/tools).
 
 .PHONY: demo test check fuzz bench fmt
 
@@ -8,6 +9,7 @@ demo:
 	cargo run --release --example demo
 
 test:
+	tests/tools
 	cargo test --workspace
 
 # Formatting, lints, documentation, advisories and licences.

@@ -58,7 +58,7 @@ fn stages(criterion: &mut Criterion) {
         source.envelope = EnvelopeName(Envelope::from_name(known).unwrap_or_default());
         source.service = Some("web".to_owned());
         if format.ends_with(" unjoined") {
-            (source.join, source.join_requests) = (Some(Join::Is(false)), false);
+            (source.join, source.join_requests) = (Some(Join::Is(false)), Some(false));
         }
         let spares = Spares::default();
         let mut pass =

@@ -301,7 +301,9 @@ async fn ship(config: Config, kind: Kind) -> anyhow::Result<ExitCode> {
     source::file::raise_limit();
     match pipeline::run(job, stop.clone()).await {
         Ok(report) => Ok(verdict(&report, stop.is_cancelled(), &dir)),
-        Err(error @ StartError::Client(ClientError::Key | ClientError::CaFile { .. })) => complain(&error),
+        Err(
+            error @ (StartError::Nats(_) | StartError::Client(ClientError::Key | ClientError::CaFile { .. })),
+        ) => complain(&error),
         Err(error) => Err(error.into()),
     }
 }

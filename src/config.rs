@@ -7,6 +7,7 @@
 mod error;
 mod join;
 mod log_formats;
+mod nats;
 mod route;
 mod source;
 mod value;
@@ -23,6 +24,7 @@ use crate::{
 pub use error::ConfigError;
 pub use join::{Join, JoinTable};
 pub use log_formats::NamedLogFormat;
+pub use nats::{JetStream, NatsUrl, Subject};
 pub use route::{Pick, Route, Variant};
 pub use source::{Source, SourceType, Start};
 pub use value::{
@@ -224,6 +226,14 @@ impl Config {
             tls_verify: self.deliver.tls_verify,
             formats: formats.join(", "),
         }
+    }
+
+    /// Whether the oldest batch makes room in a full spool: nobody who publishes to NATS waits for us.
+    #[must_use]
+    pub fn drops_from_spool(&self) -> bool {
+        let is_core_nats = |source: &Source| source.kind == SourceType::Nats && source.jetstream.is_none();
+        self.spool.when_full == WhenFull::Drop
+            || self.source.iter().any(|source| is_core_nats(source.get_ref()))
     }
 
     /// Reads the file's text; `file` is its name, for errors.

@@ -290,6 +290,12 @@ impl LineBuffer {
         result
     }
 
+    /// Takes bytes that somebody else has read. Who does so takes the records, too, before there are too many.
+    pub fn extend(&mut self, bytes: &[u8]) {
+        self.make_room();
+        self.bytes.extend_from_slice(bytes);
+    }
+
     /// Moves what is held to the front; of a record over the cap only the head is kept.
     fn make_room(&mut self) {
         let gone = self.start.saturating_sub(BEFORE_BYTES);

@@ -22,6 +22,7 @@ use delivery::Delivery;
 use tasks::Tasks;
 use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use toml::Spanned;
 
 use crate::{
     ack::{Counts, SharedLedger},
@@ -31,12 +32,15 @@ use crate::{
     budget::Flow,
     checkpoint::{Loaded, Register, Store, StoreError},
     clock::Clock,
-    config::Config,
+    config::{Config, SourceType},
     dataset::Datasets,
     deliver::client::ClientError,
     deliver::holds::{Holds, holds},
     shutdown::Deadlines,
-    source::file::remove_strays,
+    source::{
+        file::remove_strays,
+        nats::login::{Login, LoginError},
+    },
     spare::Spares,
     spool::Spool,
     telemetry::{Instruments, Metrics},
@@ -86,6 +90,9 @@ pub enum StartError {
     /// The HTTP client.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// What the agent is to tell a NATS server.
+    #[error(transparent)]
+    Nats(#[from] LoginError),
     /// The admin endpoint.
     #[error("[admin] listen = \"{0}\"")]
     Admin(SocketAddr, #[source] std::io::Error),
@@ -145,6 +152,7 @@ impl Shared {
 /// When it can't start.
 pub async fn run(job: Job, stop: CancellationToken) -> Result<Report, StartError> {
     let config = &job.config;
+    let logins = logins(config)?;
     let (store, loaded) = match job.keeps_state.then(|| Store::open(&config.state.dir)).transpose()? {
         Some((store, loaded)) => (Some(store), loaded),
         None => (None, Loaded::default()),
@@ -178,7 +186,7 @@ pub async fn run(job: Job, stop: CancellationToken) -> Result<Report, StartError
     });
     let drain = TaskTracker::new();
     let reading = stop.child_token();
-    let inputs = sources::spawn(&job, &shared, &to_batcher, &reading, &drain);
+    let inputs = sources::spawn(&job, &shared, &to_batcher, &reading, &drain, logins);
     // The batcher ends when the last source has dropped its own.
     drop(to_batcher);
     shared.tasks.spawn(&drain, "batcher", batching.run(runs));
@@ -205,6 +213,12 @@ pub async fn run(job: Job, stop: CancellationToken) -> Result<Report, StartError
     }
     instruments.log_summary();
     Ok(report(&shared, spool.as_deref()))
+}
+
+/// Who the agent is for each NATS server.
+fn logins(config: &Config) -> Result<Vec<Login>, LoginError> {
+    let sources = config.source.iter().map(Spanned::get_ref).filter(|source| source.kind == SourceType::Nats);
+    sources.map(|source| Login::find(source, &|name: &str| std::env::var(name).ok())).collect()
 }
 
 /// Where the agent can be asked how it fares.

@@ -7,6 +7,8 @@
 pub mod dead_letters;
 pub mod file;
 pub mod kubernetes;
+pub mod live;
+pub mod nats;
 pub mod stdin;
 
 use std::sync::{Arc, Mutex, PoisonError, atomic::Ordering};

@@ -95,7 +95,7 @@ fn no_allocation_per_line_from_frame_to_encoded_run() {
         source.envelope = EnvelopeName(Envelope::from_name(format).unwrap_or_default());
         source.service = Some("web".to_owned());
         // Elsewhere a request without an answer, again and again, would be open for ever.
-        source.join_requests = matches!(format, "phoenix" | "logger_json");
+        source.join_requests = Some(matches!(format, "phoenix" | "logger_json"));
         let spares = Spares::default();
         let mut pass =
             Pass::new(&source, &Template::field("service.name"), Arc::default(), spares.clone(), 1 << 20);

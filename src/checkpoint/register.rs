@@ -51,8 +51,8 @@ struct Files {
 pub struct StreamState {
     /// The name it goes by.
     pub path: PathBuf,
-    /// Its number: a name may lead to several, one after the other.
-    pub id: u64,
+    /// Its `log.file.id`: a name may lead to several, one after the other.
+    pub id: String,
     /// Bytes that are shipped, or otherwise decided.
     pub done_bytes: u64,
     /// Bytes that are not.
@@ -189,7 +189,7 @@ impl Register {
             let lag_s = oldest.map_or(0, &age);
             Some(StreamState {
                 path: entry.seen_at.to_path_buf(),
-                id: entry.id,
+                id: format!("{:016x}", entry.id),
                 done_bytes,
                 lag_bytes: len.saturating_sub(done_bytes),
                 lag_s,

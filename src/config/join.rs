@@ -165,7 +165,8 @@ impl Source {
             event_bytes_max: table.max_bytes.get(),
             timeout_ms: table.timeout_ms.get() as u64,
             partial_timeout_ms: self.partial_timeout_ms.unwrap_or(SPLIT_TIMEOUT_MS).get() as u64,
-            requests: self.join_requests && (self.is_logger() || self.format.0 == Format::LoggerJson),
+            requests: self.join_requests.unwrap_or(true)
+                && (self.is_logger() || self.format.0 == Format::LoggerJson),
             query_events: self.query_events,
             window_ms: self.request_window_s.get() as u64 * 1_000,
             bytes_max,

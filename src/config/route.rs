@@ -1,9 +1,10 @@
-//! `[[source.route]]`: what is different for some containers of a kubernetes source.
+//! `[[source.route]]`: what is different for some containers of a kubernetes source, or some apps of a nats source.
 //!
 //! Takes a source and its routes, gives its variants: a source for each route and one for all others, and which
-//! containers are whose.
+//! containers or apps are whose.
 //!
-//! Invariant: a container is picked by one variant at most; by none if its route drops it, or if it is the agent's own.
+//! Invariant: a container or app is picked by one variant at most; by none if its route drops it, or if it is the agent's
+//! own.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -25,6 +26,8 @@ pub struct Route {
     pub pod: Option<Glob>,
     /// … and whose own name does.
     pub container: Option<Glob>,
+    /// Or it is for Fly apps whose name matches, of a nats source.
+    pub app: Option<Glob>,
     /// Whether what they log is left alone.
     pub drop: bool,
     /// Instead of the source's. What belongs to the source's format is not taken over with another one.
@@ -59,6 +62,16 @@ impl Route {
         pairs.iter().all(|(glob, name)| glob.as_ref().is_none_or(|glob| glob.0.matches(name)))
     }
 
+    /// An app that the subject does not tell has no name.
+    fn matches_app(&self, app: &str) -> bool {
+        self.app.as_ref().is_none_or(|glob| glob.0.matches(app))
+    }
+
+    /// Whether it says for which containers it is.
+    const fn names_container(&self) -> bool {
+        self.namespace.is_some() || self.pod.is_some() || self.container.is_some()
+    }
+
     fn names_log_format(&self) -> bool {
         self.log_format.is_some() || self.log_format_file.is_some() || self.log_format_name.is_some()
     }
@@ -76,13 +89,17 @@ impl Route {
     }
 
     /// Keys of its own that do not go together.
-    fn contradiction(&self) -> Option<&'static str> {
-        let matches_some = self.namespace.is_some() || self.pod.is_some() || self.container.is_some();
+    fn contradiction(&self, kind: SourceType) -> Option<&'static str> {
+        let matches_some = self.names_container() || self.app.is_some();
         match (self.drop, self.chooses()) {
-            (true, true) => Some("`drop = true` goes with `namespace`, `pod` and `container` only"),
+            _ if kind == SourceType::Nats && self.names_container() => Some(
+                "`namespace`, `pod` and `container` are for a kubernetes source: a nats source has `app`",
+            ),
+            _ if kind == SourceType::Kubernetes && self.app.is_some() => Some("`app` is for a nats source"),
+            (true, true) => Some("`drop = true` goes with `namespace`, `pod`, `container` and `app` only"),
             (false, false) if !matches_some => Some(
-                "it says neither for which containers it is (`namespace`, `pod`, `container`) nor what is different for \
-                 them (`drop = true`, or `format`, `log_format`, `log_format_file`, `log_format_name`, \
+                "it says neither for what it is (`namespace`, `pod`, `container`; `app`) nor what is different \
+                 there (`drop = true`, or `format`, `log_format`, `log_format_file`, `log_format_name`, \
                  `elixir_format`, `timezone`, `service`, `dataset`, `join`, `join_requests`)",
             ),
             _ => None,
@@ -111,7 +128,7 @@ impl Route {
         merged.service = own.service.or(merged.service);
         merged.dataset = own.dataset.or(merged.dataset);
         merged.join = own.join.or(merged.join);
-        merged.join_requests = own.join_requests.unwrap_or(merged.join_requests);
+        merged.join_requests = own.join_requests.or(merged.join_requests);
         merged
     }
 }
@@ -155,6 +172,18 @@ impl Pick {
         }
     }
 
+    /// Whether the variant is for that app; for the empty name if a message does not tell.
+    #[must_use]
+    pub fn picks_app(&self, app: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Routed { routes, route, .. } => {
+                let first = routes.iter().position(|route| route.matches_app(app));
+                first == *route && !first.is_some_and(|first| routes[first].drop)
+            }
+        }
+    }
+
     /// Its number among the variants of its source.
     #[must_use]
     pub const fn number(&self) -> usize {
@@ -175,7 +204,7 @@ impl Source {
     /// What it is for which containers; `own` is the pod that the agent runs in.
     #[must_use]
     pub fn variants(&self, own: &OwnPod) -> Vec<Variant> {
-        if self.kind != SourceType::Kubernetes {
+        if !matches!(self.kind, SourceType::Kubernetes | SourceType::Nats) {
             return vec![Variant { source: self.clone(), pick: Pick::All }];
         }
         let routes: Arc<[Route]> = self.route.iter().map(|route| route.get_ref().clone()).collect();
@@ -197,7 +226,8 @@ impl Source {
 
     /// The first of its routes with which something is wrong: its number, where it stands, and what that is.
     pub(super) fn route_contradiction(&self) -> Option<(usize, usize, &'static str)> {
-        let wrong = |route: &Route| route.contradiction().or_else(|| route.applied_to(self).contradiction());
+        let wrong =
+            |route: &Route| route.contradiction(self.kind).or_else(|| route.applied_to(self).contradiction());
         let mut routes = self.route.iter().enumerate();
         routes.find_map(|(index, route)| Some((index, route.span().start, wrong(route.get_ref())?)))
     }

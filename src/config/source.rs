@@ -11,6 +11,7 @@ use toml::Spanned;
 
 use super::{
     Dataset, Join,
+    nats::{JetStream, NatsUrl, Subject},
     route::Route,
     value::{EnvelopeName, FieldName, FormatName, Glob, LoggerPattern, NginxLogFormat, Ranged, Zone},
 };
@@ -33,6 +34,8 @@ pub enum SourceType {
     Kubernetes,
     /// Standard input.
     Stdin,
+    /// Subjects of a NATS server, such as Fly's log stream.
+    Nats,
 }
 
 /// Where in a file to begin.
@@ -90,9 +93,8 @@ pub struct Source {
     pub timezone: Zone,
     /// Which lines belong together.
     pub join: Option<Join>,
-    /// Whether what Phoenix logs of a request becomes one event.
-    #[serde(default = "yes")]
-    pub join_requests: bool,
+    /// Whether what Phoenix logs of a request becomes one event, as it does by default.
+    pub join_requests: Option<bool>,
     /// Whether each query inside a request is an event, too.
     #[serde(default)]
     pub query_events: bool,
@@ -112,13 +114,33 @@ pub struct Source {
     /// Fields that every event gets.
     #[serde(default)]
     pub fields: BTreeMap<FieldName, String>,
-    /// What is different for some containers, for a kubernetes source: the first one that matches.
+    /// The server, for a nats source: `nats://` or `tls://`, a host and a port.
+    pub url: Option<NatsUrl>,
+    /// Which subjects, by default all logs.
+    #[serde(default)]
+    pub subjects: Vec<Subject>,
+    /// Agents of the same group share the messages.
+    pub queue_group: Option<String>,
+    /// The user; at Fly the organisation.
+    pub user: Option<String>,
+    /// A file that holds the password alone. Without it: the systemd credential `nats_password`, or `NATS_PASSWORD`.
+    pub password_file: Option<PathBuf>,
+    /// A file that holds a token alone. Without it, and without `user`: `nats_token`, or `NATS_TOKEN`.
+    pub token_file: Option<PathBuf>,
+    /// A `.creds` file: a JWT and its seed.
+    pub creds_file: Option<PathBuf>,
+    /// A file that holds an nkey's seed.
+    pub nkey_file: Option<PathBuf>,
+    /// Certificates to trust beside the system's, in PEM.
+    pub ca_file: Option<PathBuf>,
+    /// Reads a stream that the server keeps, instead of what is published at the moment.
+    pub jetstream: Option<JetStream>,
+    /// Seconds without a message after which the connection is made anew.
+    pub silence_timeout_s: Option<Ranged<1, 86_400>>,
+    /// What is different for some containers of a kubernetes source, or some apps of a nats source: the first one that
+    /// matches.
     #[serde(default)]
     pub route: Vec<Spanned<Route>>,
-}
-
-const fn yes() -> bool {
-    true
 }
 
 const fn window_s() -> Ranged<1, 86_400> {
@@ -145,7 +167,7 @@ impl Source {
             elixir_format: None,
             timezone: Zone::default(),
             join: None,
-            join_requests: yes(),
+            join_requests: None,
             query_events: false,
             request_window_s: window_s(),
             partial_timeout_ms: None,
@@ -153,17 +175,33 @@ impl Source {
             service: None,
             dataset: None,
             fields: BTreeMap::new(),
+            url: None,
+            subjects: Vec::new(),
+            queue_group: None,
+            user: None,
+            password_file: None,
+            token_file: None,
+            creds_file: None,
+            nkey_file: None,
+            ca_file: None,
+            jetstream: None,
+            silence_timeout_s: None,
             route: Vec::new(),
         };
         source.complete();
         source
     }
 
-    /// Sets what a kubernetes source has by default and others have not.
+    /// Sets what some kinds of sources have by default and others have not.
     pub(super) fn complete(&mut self) {
-        if self.kind != SourceType::Kubernetes {
-            return;
+        match self.kind {
+            SourceType::Kubernetes => self.complete_kubernetes(),
+            SourceType::Nats => self.complete_nats(),
+            SourceType::File | SourceType::Stdin => {}
         }
+    }
+
+    fn complete_kubernetes(&mut self) {
         if self.paths.is_empty() {
             self.paths = Glob::try_from(PODS.to_owned()).into_iter().collect();
         }
@@ -178,16 +216,25 @@ impl Source {
         let any_log_format = self.log_format.is_some() || file_keys;
         Some(match self.kind {
             SourceType::File if self.paths.is_empty() => "a file source needs `paths`",
-            SourceType::Stdin if !self.paths.is_empty() => "`paths` are for a file or kubernetes source",
-            SourceType::Stdin if !self.exclude.is_empty() => "`exclude` is for a file or kubernetes source",
-            SourceType::Stdin if self.has_file_keys() => {
+            SourceType::Stdin | SourceType::Nats if !self.paths.is_empty() => {
+                "`paths` are for a file or kubernetes source"
+            }
+            SourceType::Stdin | SourceType::Nats if !self.exclude.is_empty() => {
+                "`exclude` is for a file or kubernetes source"
+            }
+            SourceType::Stdin | SourceType::Nats if self.has_file_keys() => {
                 "`start`, `ignore_older_s`, `poll` and `link_roots` are for a file or kubernetes source"
             }
             SourceType::Kubernetes if !matches!(self.envelope.0, Envelope::Cri | Envelope::Docker) => {
                 "`envelope` of a kubernetes source is told line by line, cri or docker: leave it out"
             }
             SourceType::File | SourceType::Stdin if !self.route.is_empty() => {
-                "`route` is for a kubernetes source"
+                "`route` is for a kubernetes or nats source"
+            }
+            SourceType::Nats if self.nats_contradiction().is_some() => return self.nats_contradiction(),
+            SourceType::File | SourceType::Kubernetes | SourceType::Stdin if self.has_nats_keys() => {
+                "`url`, `subjects`, `queue_group`, `user`, `password_file`, `token_file`, `creds_file`, `nkey_file`, `ca_file`, \
+                 `jetstream` and `silence_timeout_s` are for a nats source"
             }
             _ if any_log_format && self.format.0 != Format::Nginx => {
                 "`log_format` needs `format = \"nginx\"`"
@@ -210,6 +257,16 @@ impl Source {
             }
             _ => return self.join_contradiction(),
         })
+    }
+
+    /// Whether what it reads can be read again by the next start.
+    #[must_use]
+    pub fn is_replayable(&self) -> bool {
+        match self.kind {
+            SourceType::File | SourceType::Kubernetes => true,
+            SourceType::Stdin => false,
+            SourceType::Nats => self.jetstream.is_some(),
+        }
     }
 
     fn has_file_keys(&self) -> bool {

@@ -6,7 +6,6 @@ use tokio::sync::watch;
 
 use super::{Job, Shared, StartError};
 use crate::{
-    config::WhenFull,
     dead_letter::DeadLetters,
     deliver::{
         Courier, Desk, KeyWatch, Packer,
@@ -72,7 +71,7 @@ fn desk(
     let config = &job.config;
     let shelf = Shelf {
         spool,
-        drops: config.spool.when_full == WhenFull::Drop,
+        drops: config.drops_from_spool(),
         api_url: config.honeycomb.api_url.0.to_string(),
         whose: Arc::default(),
         ledger: Arc::clone(&shared.ledger),

@@ -18,68 +18,56 @@ use crate::{
         dead_letters::DeadLetterSource,
         file::{FileSource, Settings as FileSettings, discover::Discovery},
         kubernetes::{Environment, OwnPod},
+        live::Live,
+        nats::{self, NatsSource, login::Login},
         stdin::StdinSource,
     },
 };
 
 /// Starts the sources; the answer's wait ends when all of them have come to the end of their input, which for
-/// stdin is before its last lines have entered.
+/// stdin is before its last lines have entered. `logins` are those of the nats sources, in their order.
 pub(super) fn spawn(
     job: &Job,
     shared: &Shared,
     runs: &mpsc::Sender<Run>,
     stop: &CancellationToken,
     drain: &TaskTracker,
+    logins: Vec<Login>,
 ) -> TaskTracker {
-    let inputs = TaskTracker::new();
-    let line_bytes_max = job.config.limits.line_bytes.get();
+    let (inputs, mut logins) = (TaskTracker::new(), logins.into_iter());
     let own_pod = OwnPod::of(Environment::of_process());
-    let variants: Vec<Variant> =
-        job.config.source.iter().flat_map(|source| source.get_ref().variants(&own_pod)).collect();
-    let joining = variants.iter().filter(|variant| variant.source.joins_anything()).count();
+    let sources: Vec<(SourceType, Vec<Variant>)> =
+        job.config.source.iter().map(|s| (s.get_ref().kind, s.get_ref().variants(&own_pod))).collect();
+    let variants = sources.iter().flat_map(|(_, variants)| variants);
+    let joining = variants.filter(|variant| variant.source.joins_anything()).count();
     let join_bytes_max = job.config.plan().map_or(0, |plan| plan.join_bytes) / joining.max(1);
-    for Variant { source, pick } in variants {
-        let feed = Feed {
-            pass: Pass::new(
-                &source,
-                &job.config.honeycomb.dataset.0,
-                Arc::clone(&shared.datasets),
-                shared.spares.clone(),
-                join_bytes_max,
-            ),
-            replayable: source.kind != SourceType::Stdin,
-            flow: shared.flow.clone(),
-            ledger: Arc::clone(&shared.ledger),
-            runs: runs.clone(),
-            metrics: Arc::clone(&shared.metrics),
-            clock: shared.clock,
-            datasets: Arc::clone(&shared.datasets),
-            holds: shared.holds.clone(),
-            gave_to_held: false,
-        };
-        if source.kind == SourceType::Stdin {
-            let buffer = LineBuffer::framed(feed.pass.framing(), line_bytes_max);
-            let register = Arc::clone(&shared.register);
-            let stdin = StdinSource { feed, facts: stdin_facts(&source), buffer, register };
-            let ended = inputs.token();
-            let stdin = stdin.run(stop.clone(), shared.give_up.clone(), ended);
-            shared.tasks.spawn(drain, "stdin source", stdin);
-        } else {
-            let settings = file_settings(job, &source);
-            let discovery = Discovery::new(&source, pick);
-            let files = FileSource::new(feed, discovery, settings, Arc::clone(&shared.register));
-            shared.tasks.spawn(&inputs, "file source", files.run(stop.clone()));
+    let spawner = Spawner { job, shared, runs, join_bytes_max };
+    for (kind, variants) in sources {
+        match kind {
+            SourceType::Stdin => {
+                for variant in &variants {
+                    let live = spawner.live(&variant.source);
+                    let stdin = StdinSource { live, register: Arc::clone(&shared.register) };
+                    shared.tasks.spawn(drain, "stdin source", stdin.run(stop.clone(), inputs.token()));
+                }
+            }
+            SourceType::Nats => {
+                let nats = spawner.nats(variants, logins.next().unwrap_or(Login::Nobody));
+                let nats = nats.run(stop.clone(), shared.give_up.clone(), inputs.token());
+                shared.tasks.spawn(drain, "nats source", nats);
+            }
+            SourceType::File | SourceType::Kubernetes => {
+                for Variant { source, pick } in variants {
+                    let (feed, settings) = (spawner.feed(&source), file_settings(job, &source));
+                    let discovery = Discovery::new(&source, pick);
+                    let files = FileSource::new(feed, discovery, settings, Arc::clone(&shared.register));
+                    shared.tasks.spawn(&inputs, "file source", files.run(stop.clone()));
+                }
+            }
         }
     }
     if job.keeps_state {
-        let letters = DeadLetterSource {
-            dir: retry_folder(&job.config.state.dir),
-            flow: shared.flow.clone(),
-            ledger: Arc::clone(&shared.ledger),
-            runs: runs.clone(),
-            datasets: Arc::clone(&shared.datasets),
-            once: job.once,
-        };
+        let letters = spawner.dead_letters();
         let letters = letters.run(stop.clone(), drain.clone(), shared.give_up.clone());
         // They never end an agent's life, nor keep it alive.
         let tracker = if job.once { &inputs } else { drain };
@@ -87,6 +75,67 @@ pub(super) fn spawn(
     }
     inputs.close();
     inputs
+}
+
+/// What all sources are made of.
+struct Spawner<'a> {
+    job: &'a Job,
+    shared: &'a Shared,
+    runs: &'a mpsc::Sender<Run>,
+    /// What the open joins of one pass may take.
+    join_bytes_max: usize,
+}
+
+impl Spawner<'_> {
+    fn feed(&self, source: &Source) -> Feed {
+        let Shared { flow, ledger, metrics, clock, datasets, holds, spares, .. } = self.shared;
+        let template = &self.job.config.honeycomb.dataset.0;
+        Feed {
+            pass: Pass::new(source, template, Arc::clone(datasets), spares.clone(), self.join_bytes_max),
+            replayable: source.is_replayable(),
+            flow: flow.clone(),
+            ledger: Arc::clone(ledger),
+            runs: self.runs.clone(),
+            metrics: Arc::clone(metrics),
+            clock: *clock,
+            datasets: Arc::clone(datasets),
+            holds: holds.clone(),
+            gave_to_held: false,
+        }
+    }
+
+    fn live(&self, source: &Source) -> Live {
+        let mut constants = Constants::default();
+        for (name, value) in source.constants() {
+            constants.push(&name, &value);
+        }
+        let feed = self.feed(source);
+        let buffer = LineBuffer::framed(feed.pass.framing(), self.job.config.limits.line_bytes.get());
+        Live::new(feed, StreamFacts::new(constants), buffer, self.shared.give_up.clone())
+    }
+
+    fn nats(&self, variants: Vec<Variant>, login: Login) -> NatsSource {
+        // Whatever its routes change, all its variants have the same server.
+        let settings = nats::Settings::new(&variants[0].source, login, self.join_bytes_max);
+        let input = |Variant { source, pick }| nats::Input { live: self.live(&source), pick };
+        NatsSource {
+            settings,
+            inputs: variants.into_iter().map(input).collect(),
+            register: Arc::clone(&self.shared.register),
+            metrics: Arc::clone(&self.shared.metrics),
+        }
+    }
+
+    fn dead_letters(&self) -> DeadLetterSource {
+        DeadLetterSource {
+            dir: retry_folder(&self.job.config.state.dir),
+            flow: self.shared.flow.clone(),
+            ledger: Arc::clone(&self.shared.ledger),
+            runs: self.runs.clone(),
+            datasets: Arc::clone(&self.shared.datasets),
+            once: self.job.once,
+        }
+    }
 }
 
 fn file_settings(job: &Job, source: &Source) -> FileSettings {
@@ -104,12 +153,4 @@ fn file_settings(job: &Job, source: &Source) -> FileSettings {
         unlinked_bytes_max: limits.unlinked_bytes.get() as u64,
         state_dir: job.keeps_state.then(|| job.config.state.dir.clone()),
     }
-}
-
-fn stdin_facts(source: &Source) -> StreamFacts {
-    let mut constants = Constants::default();
-    for (name, value) in source.constants() {
-        constants.push(&name, &value);
-    }
-    StreamFacts::new(constants)
 }

@@ -41,8 +41,7 @@ impl Collector for Snapshot {
             of.iter().map(|(name, count)| (name.clone(), *count)).collect()
         };
         let outcomes = self.lines.outcomes().map(|(name, count)| (name.to_owned(), count)).to_vec();
-        let retried =
-            "events sent again, each time counted, by an HTTP status, or connection, transport, reply, event";
+        let retried = "events that have to be sent again, each time counted, by an HTTP status, or connection, transport, reply, event";
         let families = [
             ("lines", "lines by what became of them", "outcome", outcomes),
             ("events_retried", retried, "cause", counters(&self.retried)),
@@ -99,8 +98,8 @@ impl Snapshot {
     ) -> Result<(), fmt::Error> {
         let mut family = encoder.encode_descriptor("stream_lag", help, Some(unit), MetricType::Gauge)?;
         for stream in &self.streams {
-            let (path, id) = (stream.path.to_string_lossy(), stream.id.to_string());
-            let labels = [("path", path.as_ref()), ("id", id.as_str())];
+            let path = stream.path.to_string_lossy();
+            let labels = [("path", path.as_ref()), ("id", stream.id.as_str())];
             ConstGauge::new(lag(stream)).encode(family.encode_family(&labels)?)?;
         }
         Ok(())

@@ -135,6 +135,7 @@ impl Instruments {
             evicted = get(&metrics.evicted),
             missed_bytes = get(&metrics.missed_bytes),
             nul_bytes = get(&metrics.nul_bytes),
+            nats_lost = get(&metrics.nats_lost),
             damaged_checkpoints = get(&metrics.damaged_checkpoints),
             dead_lettered = counts.dead_lettered,
             dead_letters_removed = get(&metrics.dead_letters_removed),

@@ -29,6 +29,12 @@ pub struct Metrics {
     pub nul_bytes: AtomicU64,
     /// Checkpoint files that were damaged.
     pub damaged_checkpoints: AtomicU64,
+    /// Connections to NATS, at the moment.
+    pub nats_connected: AtomicU64,
+    /// Messages that came faster than they could be taken.
+    pub nats_lost: AtomicU64,
+    /// How often a connection was made anew since nothing had come for long.
+    pub nats_silences: AtomicU64,
     /// Requests answered or failed.
     pub requests: AtomicU64,
     /// Events that had to be sent again, each time counted, by what was the cause.

@@ -107,6 +107,16 @@ pub const NUMBERS: &[Number] = &[
     gauge("checkpoints_damaged", Count, "checkpoint files found damaged at the start", |now| {
         get(&now.metrics.damaged_checkpoints)
     }),
+    gauge("nats_connected", Count, "connections to NATS", |now| get(&now.metrics.nats_connected)),
+    counter("nats_messages_lost", Count, "messages that came faster than they could be taken", |now| {
+        get(&now.metrics.nats_lost)
+    }),
+    counter(
+        "nats_silences",
+        Count,
+        "how often NATS was connected to anew, since nothing had come for long",
+        |now| get(&now.metrics.nats_silences),
+    ),
     gauge("streams", Count, "files that are followed", |now| now.streams),
     gauge("lag", Bytes, "bytes of files that are followed and have no outcome", |now| now.lag_bytes),
     gauge("lag", Seconds, "for how long the oldest line that was read waits for its outcome", |now| {

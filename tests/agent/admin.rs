@@ -11,7 +11,7 @@ use tokio::{
 use crate::support::{Stage, hivetail, numbered, soon};
 
 /// Asks at the socket; gives the status and the body.
-async fn ask(stage: &Stage, question: &str) -> (u16, String) {
+pub(crate) async fn ask(stage: &Stage, question: &str) -> (u16, String) {
     let mut stream = UnixStream::connect(stage.path("state/admin.sock")).await.expect("it listens");
     let question = format!("{question} HTTP/1.1\r\nHost: agent\r\nConnection: close\r\n\r\n");
     stream.write_all(question.as_bytes()).await.expect("it reads");

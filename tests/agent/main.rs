@@ -15,6 +15,7 @@ mod hostile;
 mod interleavings;
 mod joins;
 mod kubernetes;
+mod nats;
 mod refusals;
 mod restart;
 mod rotation;

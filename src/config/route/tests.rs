@@ -104,9 +104,11 @@ fn a_route_takes_over_what_it_does_not_choose() {
     );
     let [_, a, b, c, d] = [0, 1, 2, 3, 4].map(|index| &variants[index].source);
     assert_eq!((a.format.0, a.service.as_deref()), (Format::Nginx, Some("own")));
-    assert!(a.log_format.is_some() && a.elixir_format.is_none() && a.join.is_none() && a.join_requests);
+    assert!(
+        a.log_format.is_some() && a.elixir_format.is_none() && a.join.is_none() && a.join_requests.is_none()
+    );
     assert_eq!((b.format.0, b.service.as_deref()), (Format::Phoenix, Some("b")));
-    assert!(b.elixir_format.is_some() && b.join.is_some() && !b.join_requests);
+    assert!(b.elixir_format.is_some() && b.join.is_some() && b.join_requests == Some(false));
     assert_eq!(b.dataset.as_ref().and_then(|dataset| dataset.0.fixed()).as_deref(), Some("b"));
     assert!(c.elixir_format.is_none() && matches!(c.join, Some(Join::By(_))));
     assert_eq!(c.timezone.offset_s(hivetail_parsers::Timestamp::from_ns(0)), 3_600);
@@ -150,7 +152,7 @@ fn every_variant_has_a_read_buffer() {
 fn what_is_wrong_with_a_route_names_it_and_its_line() {
     let first = "[[source.route]]\nnamespace = \"a\"\n";
     for (route, line, wrong) in [
-        ("", 5, "source[0].route[1]: it says neither for which containers it is"),
+        ("", 5, "source[0].route[1]: it says neither for what it is"),
         ("drop = false\n", 5, "source[0].route[1]: it says neither"),
         ("pod = \"a\"\ndrop = true\nservice = \"x\"\n", 5, "source[0].route[1]: `drop = true` goes with"),
         ("log_format = \"$uri\"\n", 5, "source[0].route[1]: `log_format` needs `format = \"nginx\"`"),
@@ -162,7 +164,7 @@ fn what_is_wrong_with_a_route_names_it_and_its_line() {
         (
             "pods = \"a\"\n",
             6,
-            "source[0].route[1].pods: no such key; allowed here: namespace, pod, container, drop",
+            "source[0].route[1].pods: no such key; allowed here: namespace, pod, container, app, drop",
         ),
     ] {
         let error = error(&format!("{first}[[source.route]]\n{route}"));
@@ -178,7 +180,7 @@ fn what_is_wrong_with_a_source_that_has_or_needs_no_routes() {
         format!("[[source]]\ntype = \"stdin\"\n{route}"),
     ] {
         let error = Config::parse("test", &text).unwrap_err().to_string();
-        assert_eq!(error, "test:1: source[0]: `route` is for a kubernetes source");
+        assert_eq!(error, "test:1: source[0]: `route` is for a kubernetes or nats source");
     }
     let syslog = error("envelope = \"syslog\"\n");
     assert!(syslog.starts_with("test:1: source[0]: `envelope` of a kubernetes source"), "{syslog}");
