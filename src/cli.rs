@@ -5,8 +5,10 @@
 
 mod check;
 mod dead_letter;
+mod manual;
 mod parse;
 mod pretty;
+mod run;
 mod status;
 
 use std::{
@@ -38,7 +40,7 @@ const EX_CONFIG: u8 = 78;
 
 /// A structured log shipping agent: logs in, wide events at Honeycomb, nothing lost.
 #[derive(Debug, Parser)]
-#[command(name = "hivetail", version, about)]
+#[command(name = "hivetail", version = crate::VERSION, about)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -80,6 +82,14 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Print what makes a shell complete this command: `hivetail completions bash`.
+    Completions {
+        /// For which shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, in roff.
+    #[command(hide = true)]
+    Man,
     /// See what Honeycomb refused for good, or send it again.
     DeadLetter {
         /// The configuration file.
@@ -172,13 +182,7 @@ impl Cli {
     /// What stood in the way, for people.
     pub async fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
-            Command::Run { config, once } => {
-                let config = match load(&config) {
-                    Ok(config) => config,
-                    Err(error) => return complain(&error),
-                };
-                ship(config, Kind { once, keeps_state: true, is_pipe: false }).await
-            }
+            Command::Run { config, once } => run::run(&config, once).await,
             Command::Pipe(pipe) => match pipe.config() {
                 Ok(config) => pipe.ship(config).await,
                 Err(error) => {
@@ -188,6 +192,8 @@ impl Cli {
             },
             Command::Parse(parse) => parse.run(),
             Command::DeadLetter { config, action } => action.run(&config),
+            Command::Completions { shell } => manual::completions(shell),
+            Command::Man => manual::page(),
             Command::Status { state_dir: Some(dir), json, .. } => status::run(&dir, json).await,
             Command::Status { config, state_dir: None, json } => match load(&config) {
                 Ok(config) => status::run(&config.state.dir, json).await,
@@ -288,16 +294,24 @@ fn load(path: &Path) -> Result<Config, ConfigError> {
 }
 
 async fn ship(config: Config, kind: Kind) -> anyhow::Result<ExitCode> {
-    let Kind { once, keeps_state, is_pipe } = kind;
-    let api_key =
-        match api_key::find(api_key::Environment::of_process(), config.honeycomb.api_key_file.as_deref()) {
-            Ok(key) => key,
-            Err(error) => return complain(&error),
-        };
     let stop = CancellationToken::new();
     shutdown::listen(stop.clone())?;
-    let dir = config.state.dir.clone();
-    let job = Job { config, api_key, once, keeps_state, adopts: is_pipe };
+    let Some(job) = job(config, kind)? else { return Ok(ExitCode::from(EX_CONFIG)) };
+    run_job(job, &stop).await
+}
+
+/// What is to be done; `None` if there is no key, which has been said.
+fn job(config: Config, kind: Kind) -> anyhow::Result<Option<Job>> {
+    let Kind { once, keeps_state, is_pipe } = kind;
+    let environment = api_key::Environment::of_process();
+    match api_key::find(environment, config.honeycomb.api_key_file.as_deref()) {
+        Ok(api_key) => Ok(Some(Job { config, api_key, once, keeps_state, adopts: is_pipe })),
+        Err(error) => complain(&error).map(|_| None),
+    }
+}
+
+async fn run_job(job: Job, stop: &CancellationToken) -> anyhow::Result<ExitCode> {
+    let dir = job.config.state.dir.clone();
     source::file::raise_limit();
     match pipeline::run(job, stop.clone()).await {
         Ok(report) => Ok(verdict(&report, stop.is_cancelled(), &dir)),

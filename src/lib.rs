@@ -18,6 +18,12 @@
 
 #![forbid(unsafe_code)]
 
+/// The agent's version; a release's with its commit, as `release/build` sets it.
+pub const VERSION: &str = match option_env!("HIVETAIL_VERSION") {
+    Some(version) => version,
+    None => env!("CARGO_PKG_VERSION"),
+};
+
 pub mod pipeline;
 
 pub mod source;
@@ -63,3 +69,7 @@ pub mod shutdown;
 pub mod telemetry;
 
 pub mod admin;
+
+pub mod pulse;
+
+pub mod service;

@@ -36,6 +36,7 @@ use crate::{
     dataset::Datasets,
     deliver::client::ClientError,
     deliver::holds::{Holds, holds},
+    service,
     shutdown::Deadlines,
     source::{
         file::remove_strays,
@@ -195,8 +196,11 @@ pub async fn run(job: Job, stop: CancellationToken) -> Result<Report, StartError
 
     let admin = tokio::spawn(admin.run(Desk {
         instruments: Arc::clone(&instruments),
+        pulse: shared.tasks.pulse(),
         unready_after: Duration::from_secs(config.admin.unready_after_s.get() as u64),
     }));
+    let pulse = tokio::spawn(service::tell_pulse(shared.tasks.pulse()));
+    service::tell(service::State::Ready);
     let summaries = tokio::spawn(log_summaries(Arc::clone(&instruments)));
     tokio::select! {
         () = inputs.wait() => {}
@@ -207,12 +211,23 @@ pub async fn run(job: Job, stop: CancellationToken) -> Result<Report, StartError
     drain_until(&deadlines, &drain, &shared.give_up).await;
     summaries.abort();
     admin.abort();
+    pulse.abort();
     saved.cancel();
     if let Some(saving) = saving {
         let _ = tokio::time::timeout_at(deadlines.end, saving).await;
     }
     instruments.log_summary();
     Ok(report(&shared, spool.as_deref()))
+}
+
+/// Whether a job can be started as far as files and secrets are concerned that it names.
+///
+/// # Errors
+/// What is wrong with them.
+pub fn rehearse(job: &Job) -> Result<(), StartError> {
+    logins(&job.config)?;
+    delivery::client(job)?;
+    Ok(())
 }
 
 /// Who the agent is for each NATS server.

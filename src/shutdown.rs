@@ -11,6 +11,8 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use crate::service;
+
 /// Cancels `stop` at the first signal and ends the process at the second.
 ///
 /// # Errors
@@ -19,6 +21,7 @@ pub fn listen(stop: CancellationToken) -> std::io::Result<()> {
     let mut signals = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     tokio::spawn(async move {
         next(&mut signals).await;
+        service::tell(service::State::Stopping);
         tracing::info!("stopping: reading no more, delivering what is left; a second signal exits at once");
         stop.cancel();
         let code = next(&mut signals).await;

@@ -10,6 +10,7 @@ use hyper::{
 };
 
 use crate::telemetry::{self, Instruments, Snapshot};
+use crate::{pulse::Pulse, service::STUCK_AFTER};
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
@@ -18,6 +19,8 @@ const TEXT: &str = "text/plain; charset=utf-8";
 pub struct Desk {
     /// What is told.
     pub instruments: Arc<Instruments>,
+    /// Whether its tasks come back.
+    pub pulse: Pulse,
     /// The agent is not ready when nothing was taken for so long though there was something to send.
     pub unready_after: Duration,
 }
@@ -31,7 +34,12 @@ impl Desk {
             return answer;
         }
         match question.uri().path() {
-            "/healthz" => text(StatusCode::OK, "ok\n"),
+            "/healthz" => match self.pulse.stuck(STUCK_AFTER) {
+                None => text(StatusCode::OK, "ok\n"),
+                Some(task) => {
+                    text(StatusCode::SERVICE_UNAVAILABLE, &format!("the task `{task}` does not come back\n"))
+                }
+            },
             "/readyz" => self.readiness().await,
             "/metrics" => match self.read().await.map(telemetry::expose) {
                 Some(Ok(metrics)) => of_type(StatusCode::OK, telemetry::CONTENT_TYPE, metrics),

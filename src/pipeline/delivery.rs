@@ -9,7 +9,7 @@ use crate::{
     dead_letter::DeadLetters,
     deliver::{
         Courier, Desk, KeyWatch, Packer,
-        client::{Client, Settings},
+        client::{Client, ClientError, Settings},
         holds::Holder,
         shelf::Shelf,
     },
@@ -62,6 +62,15 @@ fn open_spool(job: &Job, metrics: &Metrics) -> (Option<Arc<Spool>>, Vec<Item>) {
     }
 }
 
+/// The HTTP client.
+pub(super) fn client(job: &Job) -> Result<Client, ClientError> {
+    Client::new(&Settings {
+        api_url: job.config.honeycomb.api_url.0.clone(),
+        api_key: job.api_key.key.clone(),
+        http: job.config.http(),
+    })
+}
+
 fn desk(
     job: &Job,
     shared: &Shared,
@@ -79,11 +88,7 @@ fn desk(
         flow: shared.flow.clone(),
         failing: false.into(),
     };
-    let client = Client::new(&Settings {
-        api_url: config.honeycomb.api_url.0.clone(),
-        api_key: job.api_key.key.clone(),
-        http: config.http(),
-    })?;
+    let client = client(job)?;
     if !config.deliver.tls_verify {
         shared.metrics.tls_unverified.store(1, Ordering::Relaxed);
         tracing::warn!(

@@ -9,16 +9,19 @@ use std::sync::{
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use crate::pulse::Pulse;
+
 /// The tasks of a pipeline.
 #[derive(Clone, Debug)]
 pub(super) struct Tasks {
     stop: CancellationToken,
     failed: Arc<AtomicBool>,
+    pulse: Pulse,
 }
 
 impl Tasks {
     pub(super) fn new(stop: CancellationToken) -> Self {
-        Self { stop, failed: Arc::default() }
+        Self { stop, failed: Arc::default(), pulse: Pulse::default() }
     }
 
     /// Starts a task that `tracker` waits for.
@@ -29,7 +32,7 @@ impl Tasks {
         task: impl Future<Output = ()> + Send + 'static,
     ) {
         let tasks = self.clone();
-        let task = tokio::spawn(task);
+        let task = tokio::spawn(self.pulse.watch(name, task));
         tracker.spawn(async move {
             if let Err(error) = task.await {
                 tracing::error!(task = name, %error, "a task failed: stopping");
@@ -37,6 +40,11 @@ impl Tasks {
                 tasks.stop.cancel();
             }
         });
+    }
+
+    /// Whether all of them still come back.
+    pub(super) fn pulse(&self) -> Pulse {
+        self.pulse.clone()
     }
 
     /// Whether one has failed.

@@ -107,7 +107,7 @@ impl Instruments {
         let numbers = NUMBERS.iter().map(|number| (number.key(), (number.of)(&readings))).collect();
         streams.truncate(STREAMS_MAX);
         Snapshot {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
+            version: crate::VERSION.to_owned(),
             lines,
             numbers,
             retried: self.metrics.retried.all(),

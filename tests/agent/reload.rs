@@ -1,0 +1,71 @@
+//! Another configuration for a running agent (SIGHUP): taken if it is sound, said if it is not, and nothing lost or doubled.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    process::{Child, ChildStderr},
+};
+
+use crate::support::{PATIENCE, Stage, assert_each_once, numbered, signal, soon, spawn_run};
+
+/// Reads the agent's log up to a line with that text.
+fn until_said(log: &mut impl BufRead, text: &str) -> String {
+    let mut said = String::new();
+    while !said.lines().last().is_some_and(|line| line.contains(text)) {
+        assert_ne!(log.read_line(&mut said).expect("text"), 0, "it ended before it said {text:?}: {said}");
+    }
+    said
+}
+
+fn started(stage: &Stage, toml: &str) -> (Child, BufReader<ChildStderr>) {
+    let mut child = spawn_run(&stage.config_file(toml));
+    let log = BufReader::new(child.stderr.take().expect("a pipe"));
+    (child, log)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_configuration_is_gone_on_with() {
+    let stage = Stage::new().await;
+    stage.append("a.log", numbered(0, 1_000));
+    let (mut child, mut log) = started(&stage, &stage.toml("a.log", "", ""));
+    soon("the first file", stage.hive.wait_for_events(1_000)).await;
+    stage.append("b.log", numbered(1_000, 1_000));
+    stage.config_file(&stage.toml("*.log", "", "[batch]\nmax_age_ms = 50"));
+    signal(&child, "HUP");
+    until_said(&mut log, "going on with it");
+    soon("the second file", stage.hive.wait_for_events(2_000)).await;
+    stage.append("a.log", numbered(2_000, 10));
+    soon("what was appended", stage.hive.wait_for_events(2_010)).await;
+    signal(&child, "TERM");
+    assert!(child.wait().expect("it ends").success());
+    assert_each_once(&stage, 2_010);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cant_be_used_is_said_and_changes_nothing() {
+    let stage = Stage::new().await;
+    stage.append("a.log", numbered(0, 10));
+    let sound = stage.toml("a.log", "", "");
+    let (mut child, mut log) = started(&stage, &sound);
+    soon("the first lines", stage.hive.wait_for_events(10)).await;
+    let ca_file = "[deliver]\nca_file = \"/gone.pem\"";
+    for (toml, said) in [
+        ("[batches]\n".to_owned() + &sound, "batches: no such key"),
+        (stage.toml("a.log", "", ca_file), "/gone.pem"),
+        ("[[source]]\ntype = \"stdin\"\n".to_owned() + &sound, "can't be begun anew"),
+        (sound.clone(), "has not changed"),
+    ] {
+        stage.config_file(&toml);
+        signal(&child, "HUP");
+        until_said(&mut log, said);
+    }
+    fs::remove_file(stage.path("config.toml")).expect("it is there");
+    signal(&child, "HUP");
+    until_said(&mut log, "config.toml");
+    stage.append("a.log", numbered(10, 10));
+    let goes_on = tokio::time::timeout(PATIENCE, stage.hive.wait_for_events(20));
+    goes_on.await.expect("it goes on as before");
+    signal(&child, "TERM");
+    assert!(child.wait().expect("it ends").success());
+    assert_each_once(&stage, 20);
+}
