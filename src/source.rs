@@ -6,6 +6,7 @@
 
 pub mod dead_letters;
 pub mod file;
+pub mod journald;
 pub mod kubernetes;
 pub mod live;
 pub mod nats;

@@ -24,9 +24,9 @@ pub(super) async fn run(path: &Path, once: bool) -> anyhow::Result<ExitCode> {
         Ok(config) => config,
         Err(error) => return complain(&error),
     };
-    let endless = |source: SourceType| source == SourceType::Nats;
+    let endless = |source: SourceType| matches!(source, SourceType::Nats | SourceType::Journald);
     if once && config.source.iter().any(|source| endless(source.get_ref().kind)) {
-        super::say("hivetail run --once: a nats source has no end")?;
+        super::say("hivetail run --once: nats and journald sources have no end")?;
         return Ok(ExitCode::from(2));
     }
     let stop = CancellationToken::new();

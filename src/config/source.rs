@@ -36,6 +36,8 @@ pub enum SourceType {
     Stdin,
     /// Subjects of a NATS server, such as Fly's log stream.
     Nats,
+    /// The journal of systemd.
+    Journald,
 }
 
 /// Where in a file to begin.
@@ -114,6 +116,11 @@ pub struct Source {
     /// Fields that every event gets.
     #[serde(default)]
     pub fields: BTreeMap<FieldName, String>,
+    /// Which units, for a journald source; all by default.
+    #[serde(default)]
+    pub units: Vec<String>,
+    /// Where the journal's files are, if not where systemd has them.
+    pub journal_dir: Option<PathBuf>,
     /// The server, for a nats source: `nats://` or `tls://`, a host and a port.
     pub url: Option<NatsUrl>,
     /// Which subjects, by default all logs.
@@ -175,6 +182,8 @@ impl Source {
             service: None,
             dataset: None,
             fields: BTreeMap::new(),
+            units: Vec::new(),
+            journal_dir: None,
             url: None,
             subjects: Vec::new(),
             queue_group: None,
@@ -197,6 +206,7 @@ impl Source {
         match self.kind {
             SourceType::Kubernetes => self.complete_kubernetes(),
             SourceType::Nats => self.complete_nats(),
+            SourceType::Journald => self.envelope.0 = Envelope::Journald,
             SourceType::File | SourceType::Stdin => {}
         }
     }
@@ -216,10 +226,10 @@ impl Source {
         let any_log_format = self.log_format.is_some() || file_keys;
         Some(match self.kind {
             SourceType::File if self.paths.is_empty() => "a file source needs `paths`",
-            SourceType::Stdin | SourceType::Nats if !self.paths.is_empty() => {
+            SourceType::Stdin | SourceType::Nats | SourceType::Journald if !self.paths.is_empty() => {
                 "`paths` are for a file or kubernetes source"
             }
-            SourceType::Stdin | SourceType::Nats if !self.exclude.is_empty() => {
+            SourceType::Stdin | SourceType::Nats | SourceType::Journald if !self.exclude.is_empty() => {
                 "`exclude` is for a file or kubernetes source"
             }
             SourceType::Stdin | SourceType::Nats if self.has_file_keys() => {
@@ -228,11 +238,26 @@ impl Source {
             SourceType::Kubernetes if !matches!(self.envelope.0, Envelope::Cri | Envelope::Docker) => {
                 "`envelope` of a kubernetes source is told line by line, cri or docker: leave it out"
             }
-            SourceType::File | SourceType::Stdin if !self.route.is_empty() => {
+            SourceType::Journald if self.has_tailing_keys() => {
+                "`ignore_older_s`, `poll` and `link_roots` are for a file or kubernetes source"
+            }
+            SourceType::Journald
+                if self.units.iter().any(|unit| unit.is_empty() || unit.starts_with('-')) =>
+            {
+                "`units` are names of units, or patterns of them"
+            }
+            SourceType::File | SourceType::Kubernetes | SourceType::Stdin | SourceType::Nats
+                if !self.units.is_empty() || self.journal_dir.is_some() =>
+            {
+                "`units` and `journal_dir` are for a journald source"
+            }
+            SourceType::File | SourceType::Stdin | SourceType::Journald if !self.route.is_empty() => {
                 "`route` is for a kubernetes or nats source"
             }
             SourceType::Nats if self.nats_contradiction().is_some() => return self.nats_contradiction(),
-            SourceType::File | SourceType::Kubernetes | SourceType::Stdin if self.has_nats_keys() => {
+            SourceType::File | SourceType::Kubernetes | SourceType::Stdin | SourceType::Journald
+                if self.has_nats_keys() =>
+            {
                 "`url`, `subjects`, `queue_group`, `user`, `password_file`, `token_file`, `creds_file`, `nkey_file`, `ca_file`, \
                  `jetstream` and `silence_timeout_s` are for a nats source"
             }
@@ -263,15 +288,18 @@ impl Source {
     #[must_use]
     pub fn is_replayable(&self) -> bool {
         match self.kind {
-            SourceType::File | SourceType::Kubernetes => true,
+            SourceType::File | SourceType::Kubernetes | SourceType::Journald => true,
             SourceType::Stdin => false,
             SourceType::Nats => self.jetstream.is_some(),
         }
     }
 
     fn has_file_keys(&self) -> bool {
-        let lists = !self.link_roots.is_empty() || self.ignore_older_s.is_some();
-        lists || self.poll || self.start != Start::default()
+        self.has_tailing_keys() || self.start != Start::default()
+    }
+
+    fn has_tailing_keys(&self) -> bool {
+        !self.link_roots.is_empty() || self.ignore_older_s.is_some() || self.poll
     }
 
     /// The fields that all its events have, `service.name` among them.

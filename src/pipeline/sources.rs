@@ -17,6 +17,7 @@ use crate::{
         Feed,
         dead_letters::DeadLetterSource,
         file::{FileSource, Settings as FileSettings, discover::Discovery},
+        journald::{self, JournaldSource},
         kubernetes::{Environment, OwnPod},
         live::Live,
         nats::{self, NatsSource, login::Login},
@@ -55,6 +56,15 @@ pub(super) fn spawn(
                 let nats = spawner.nats(variants, logins.next().unwrap_or(Login::Nobody));
                 let nats = nats.run(stop.clone(), shared.give_up.clone(), inputs.token());
                 shared.tasks.spawn(drain, "nats source", nats);
+            }
+            SourceType::Journald => {
+                for variant in &variants {
+                    let state_dir = job.keeps_state.then(|| job.config.state.dir.clone());
+                    let settings = journald::Settings::new(&variant.source, state_dir);
+                    let journal = JournaldSource { settings, live: spawner.live(&variant.source) };
+                    let journal = journal.run(stop.clone(), shared.give_up.clone(), inputs.token());
+                    shared.tasks.spawn(drain, "journald source", journal);
+                }
             }
             SourceType::File | SourceType::Kubernetes => {
                 for Variant { source, pick } in variants {

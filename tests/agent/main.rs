@@ -14,6 +14,7 @@ mod delivery;
 mod hostile;
 mod interleavings;
 mod joins;
+mod journald;
 mod kubernetes;
 mod nats;
 mod refusals;

@@ -1,0 +1,291 @@
+//! The journal: what `journalctl -f -o json` writes, and a cursor to go on after.
+//!
+//! journalctl knows the journal's files, their formats and their rotation; it is started again whenever it ends, behind the
+//! last entry that was read. The cursor of the last entry whose events have their outcome is kept in the state directory.
+//!
+//! Invariant: the kept cursor never passes an entry that has no outcome: after a kill some come twice, none is lost.
+
+mod cursors;
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    process::Stdio,
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, BufReader},
+    process::{Child, ChildStderr, ChildStdout, Command},
+    time::{Instant, Interval, MissedTickBehavior},
+};
+use tokio_util::{sync::CancellationToken, task::task_tracker::TaskTrackerToken};
+
+use self::cursors::Cursors;
+use super::live::Live;
+use crate::{
+    ack::{Mark, SharedLedger, StreamId},
+    config::{Source, Start},
+    frame::CHUNK_BYTES,
+};
+
+/// How often it is asked which cursor is to be kept.
+const SAVE_INTERVAL: Duration = Duration::from_millis(500);
+/// Between two starts of journalctl.
+const RESTART_DELAY: Duration = Duration::from_secs(2);
+/// The folder in the state directory.
+const FOLDER: &str = "journald";
+
+/// What a source has to know.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Which units; all if there are none.
+    pub units: Vec<String>,
+    /// Where the journal's files are, if not where they are by default.
+    pub journal_dir: Option<PathBuf>,
+    /// Where to begin when there is no cursor.
+    pub start: Start,
+    /// Where the cursor is kept; `None` without a state directory.
+    pub state_dir: Option<PathBuf>,
+}
+
+impl Settings {
+    /// Of a source.
+    #[must_use]
+    pub fn new(source: &Source, state_dir: Option<PathBuf>) -> Self {
+        let (units, journal_dir) = (source.units.clone(), source.journal_dir.clone());
+        Self { units, journal_dir, start: source.start, state_dir }
+    }
+
+    /// Where the cursor is kept: another choice of entries has a cursor of its own.
+    fn cursor_path(&self) -> Option<PathBuf> {
+        let choice = format!("{:?} {:?}", self.journal_dir, self.units);
+        let name = format!("{:08x}.cursor", crc32fast::hash(choice.as_bytes()));
+        Some(self.state_dir.as_ref()?.join(FOLDER).join(name))
+    }
+
+    /// The command that writes what comes after a cursor.
+    fn command(&self, after: Option<&str>) -> Command {
+        let mut command = Command::new("journalctl");
+        command.args(["--follow", "--output=json", "--all", "--quiet", "--no-pager"]);
+        match (after, self.start) {
+            (Some(cursor), _) => command.arg(format!("--after-cursor={cursor}")),
+            (None, Start::Beginning) => command.arg("--lines=all"),
+            (None, Start::End) => command.arg("--lines=0"),
+        };
+        if let Some(dir) = &self.journal_dir {
+            command.arg("--directory").arg(dir);
+        }
+        command.args(self.units.iter().map(|unit| format!("--unit={unit}")));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        command
+    }
+}
+
+/// A journald source.
+#[derive(Debug)]
+pub struct JournaldSource {
+    /// What it has to know.
+    pub settings: Settings,
+    /// Its stream.
+    pub live: Live,
+}
+
+/// The cursors of what was read, and the one that is kept.
+struct Keeper {
+    cursors: Cursors,
+    path: Option<PathBuf>,
+    kept: Option<String>,
+    stream: StreamId,
+    ledger: Arc<SharedLedger>,
+    interval: Interval,
+    failing: bool,
+}
+
+impl JournaldSource {
+    /// Reads until `stop`, then waits for the outcome of what was read. `input` is dropped when nothing more is read.
+    pub async fn run(mut self, stop: CancellationToken, give_up: CancellationToken, input: TaskTrackerToken) {
+        self.live.open();
+        let mut keeper = Keeper::new(&self.settings, &self.live);
+        let mut goes_on = true;
+        while goes_on && !stop.is_cancelled() {
+            let after = keeper.cursors.last().or(keeper.kept.as_deref()).map(str::to_owned);
+            goes_on = match self.settings.command(after.as_deref()).spawn() {
+                Ok(child) => self.read(child, &mut keeper, &stop).await,
+                Err(error) => {
+                    tracing::error!(%error, "journalctl can't be started, trying again");
+                    true
+                }
+            };
+            if goes_on {
+                let until = Instant::now() + RESTART_DELAY;
+                while !stop.is_cancelled() && Instant::now() < until {
+                    tokio::select! {
+                        () = stop.cancelled() => {}
+                        () = tokio::time::sleep_until(until) => {}
+                        _ = keeper.interval.tick() => keeper.save().await,
+                    }
+                }
+            }
+        }
+        drop(input);
+        // Joins are not ended: their entries are read again.
+        drop(self.live);
+        while !keeper.is_done() && !give_up.is_cancelled() {
+            tokio::select! {
+                () = give_up.cancelled() => {}
+                _ = keeper.interval.tick() => keeper.save().await,
+            }
+        }
+        keeper.save().await;
+    }
+
+    /// Reads what journalctl writes, until it ends or `stop`; `false` when delivery has given up.
+    async fn read(&mut self, mut child: Child, keeper: &mut Keeper, stop: &CancellationToken) -> bool {
+        let (Some(mut stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
+            return true;
+        };
+        let complaints = tokio::spawn(complain(stderr));
+        let mut lines = Lines { bytes: vec![0; CHUNK_BYTES], len: 0 };
+        let goes_on = loop {
+            let ends = self.live.wait();
+            let read = tokio::select! {
+                biased;
+                () = stop.cancelled() => break true,
+                read = lines.fill(&mut stdout) => read,
+                _ = keeper.interval.tick() => {
+                    keeper.save().await;
+                    continue;
+                }
+                () = tokio::time::sleep_until(ends.unwrap_or_else(Instant::now)), if ends.is_some() => {
+                    self.live.wake();
+                    if !self.live.expire().await {
+                        break false;
+                    }
+                    continue;
+                }
+            };
+            self.live.wake();
+            match read {
+                Ok(0) => break true,
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::error!(%error, "what journalctl writes can't be read");
+                    break true;
+                }
+            }
+            let whole = lines.whole();
+            let taken = self.live.take(whole).await && self.live.pass().await;
+            keeper.cursors.push(whole, self.live.buffer.read_position());
+            lines.forget(whole.len());
+            if !taken {
+                break false;
+            }
+        };
+        if let Err(error) = child.kill().await {
+            tracing::warn!(%error, "journalctl can't be ended");
+        }
+        complaints.abort();
+        goes_on
+    }
+}
+
+/// What journalctl has written and not ended with a line's end stays here: a line that it leaves behind is no line.
+struct Lines {
+    bytes: Vec<u8>,
+    len: usize,
+}
+
+impl Lines {
+    async fn fill(&mut self, from: &mut ChildStdout) -> io::Result<usize> {
+        if self.len == self.bytes.len() {
+            self.bytes.resize(self.len + CHUNK_BYTES, 0);
+        }
+        let read = from.read(&mut self.bytes[self.len..]).await?;
+        self.len += read;
+        Ok(read)
+    }
+
+    fn whole(&self) -> &[u8] {
+        let end = memchr::memrchr(b'\n', &self.bytes[..self.len]);
+        &self.bytes[..end.map_or(0, |end| end + 1)]
+    }
+
+    fn forget(&mut self, len: usize) {
+        self.bytes.copy_within(len..self.len, 0);
+        self.len -= len;
+        self.bytes.truncate(CHUNK_BYTES.max(self.len));
+    }
+}
+
+/// Says what journalctl complains of.
+async fn complain(stderr: ChildStderr) {
+    let mut lines = BufReader::new(stderr).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        tracing::warn!(line, "journalctl");
+    }
+}
+
+impl Keeper {
+    fn new(settings: &Settings, live: &Live) -> Self {
+        let mut interval = tokio::time::interval(SAVE_INTERVAL);
+        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let path = settings.cursor_path();
+        let kept = path.as_deref().and_then(read_cursor);
+        Self {
+            cursors: Cursors::default(),
+            path,
+            kept,
+            stream: live.facts.stream,
+            ledger: Arc::clone(&live.feed.ledger),
+            interval,
+            failing: false,
+        }
+    }
+
+    fn mark(&self) -> Mark {
+        self.ledger.read(|ledger| ledger.mark(self.stream)).unwrap_or_default()
+    }
+
+    /// Keeps the cursor of what has its outcome.
+    async fn save(&mut self) {
+        let mark = self.mark();
+        let Some(cursor) = self.cursors.decided(&mark) else { return };
+        if let Some(path) = self.path.clone() {
+            let text = cursor.clone();
+            let written = tokio::task::spawn_blocking(move || write_cursor(&path, &text)).await;
+            if let Err(error) = written.unwrap_or_else(|error| Err(io::Error::other(error)))
+                && !std::mem::replace(&mut self.failing, true)
+            {
+                tracing::error!(%error, "the journal's cursor can't be kept: a restart will read entries again");
+            }
+        }
+        self.kept = Some(cursor);
+    }
+
+    /// Whether all that was read has its outcome, but for what joins hold.
+    fn is_done(&self) -> bool {
+        self.ledger.read(|ledger| ledger.progress(self.stream)).is_none_or(|(_, oldest)| oldest.is_none())
+    }
+}
+
+fn read_cursor(path: &Path) -> Option<String> {
+    let cursor = fs::read_to_string(path).ok()?.trim().to_owned();
+    (!cursor.is_empty()).then_some(cursor)
+}
+
+/// Another name first: a cursor is whole or not there.
+fn write_cursor(path: &Path, cursor: &str) -> io::Result<()> {
+    let new = path.with_extension("new");
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&new)?;
+    writeln!(file, "{cursor}")?;
+    file.sync_all()?;
+    fs::rename(&new, path)?;
+    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+}
