@@ -11,6 +11,7 @@ mod cli;
 mod config;
 mod corpus;
 mod delivery;
+mod documents;
 mod hostile;
 mod interleavings;
 mod joins;

@@ -1,0 +1,108 @@
+//! The documents: each configuration that they show is sound, and each number that the agent tells is explained.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use hivetail::{
+    config::Config,
+    telemetry::numbers::{Kind, NUMBERS},
+};
+
+/// The files below a folder with such an ending.
+fn files(folder: &str, ending: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("a folder").flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.to_string_lossy().ends_with(ending) {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// What stands between fences of that kind, with its line.
+fn blocks<'t>(text: &'t str, kind: &str) -> Vec<(usize, String)> {
+    let (mut blocks, mut open): (Vec<(usize, String)>, Option<(usize, Vec<&'t str>)>) = (Vec::new(), None);
+    for (index, line) in text.lines().enumerate() {
+        match (&mut open, line.strip_prefix("```")) {
+            (None, Some(name)) if name == kind => open = Some((index + 2, Vec::new())),
+            (Some(_), Some(_)) => {
+                let (start, lines) = open.take().expect("it is open");
+                blocks.push((start, lines.join("\n")));
+            }
+            (Some((_, lines)), None) => lines.push(line),
+            (None, _) => {}
+        }
+    }
+    blocks
+}
+
+/// A configuration as shown: keys alone are a source's, and tables without a source get one.
+fn assert_sound(place: &str, shown: &str) {
+    let source = "[[source]]\ntype = \"stdin\"\n";
+    let whole = if !shown.lines().any(|line| line.starts_with('[')) {
+        format!("{source}{shown}")
+    } else if shown.contains("[[source]]") {
+        shown.to_owned()
+    } else {
+        format!("{shown}\n{source}")
+    };
+    let parsed = Config::parse(place, &whole);
+    assert!(parsed.is_ok(), "{}\n{shown}", parsed.expect_err("it is wrong"));
+}
+
+#[test]
+fn every_configuration_shown_is_sound() {
+    let mut shown = 0;
+    let mut documents = files("docs", ".md");
+    documents.extend(files("deploy", ".md"));
+    documents.push(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"));
+    for path in documents {
+        let text = fs::read_to_string(&path).expect("text");
+        for (line, block) in blocks(&text, "toml") {
+            // What others have, beside what takes its place.
+            if ["[sources.", "[sinks.", "[transforms."].iter().any(|other| block.contains(other)) {
+                continue;
+            }
+            assert_sound(&format!("{}:{line}", path.display()), &block);
+            shown += 1;
+        }
+    }
+    assert!(shown >= 10, "{shown}");
+}
+
+#[test]
+fn every_configuration_to_deploy_is_sound() {
+    let manifests = files("deploy", ".yaml");
+    let mut embedded = 0;
+    for path in manifests {
+        let text = fs::read_to_string(&path).expect("text");
+        let Some((_, after)) = text.split_once("config.toml: |\n") else { continue };
+        let lines = after.lines().take_while(|line| line.is_empty() || line.starts_with("    "));
+        let config: Vec<&str> = lines.map(str::trim_start).collect();
+        assert_sound(&path.display().to_string(), &config.join("\n"));
+        embedded += 1;
+    }
+    assert_eq!(embedded, 2);
+    for path in files("deploy", ".toml").into_iter().filter(|path| !path.ends_with("fly.toml")) {
+        assert_sound(&path.display().to_string(), &fs::read_to_string(&path).expect("text"));
+    }
+}
+
+#[test]
+fn every_number_is_explained() {
+    let text = include_str!("../../docs/operations.md");
+    for number in NUMBERS {
+        let ending = if number.kind == Kind::Counter { "_total" } else { "" };
+        let name = format!("`hivetail_{}{ending}`", number.key());
+        assert!(text.contains(&name), "docs/operations.md does not tell what {name} is");
+    }
+}
