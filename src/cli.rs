@@ -90,6 +90,11 @@ enum Command {
     /// Print the manual page, in roff.
     #[command(hide = true)]
     Man,
+    /// What the configuration file may hold.
+    Config {
+        #[command(subcommand)]
+        action: manual::ConfigAction,
+    },
     /// See what Honeycomb refused for good, or send it again.
     DeadLetter {
         /// The configuration file.
@@ -194,6 +199,7 @@ impl Cli {
             Command::DeadLetter { config, action } => action.run(&config),
             Command::Completions { shell } => manual::completions(shell),
             Command::Man => manual::page(),
+            Command::Config { action } => action.run(),
             Command::Status { state_dir: Some(dir), json, .. } => status::run(&dir, json).await,
             Command::Status { config, state_dir: None, json } => match load(&config) {
                 Ok(config) => status::run(&config.state.dir, json).await,

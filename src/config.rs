@@ -8,13 +8,15 @@ mod error;
 mod join;
 mod log_formats;
 mod nats;
+pub mod reference;
 mod route;
 mod source;
 mod value;
 
 use std::path::PathBuf;
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use crate::{
@@ -33,7 +35,7 @@ pub use value::{
 };
 
 /// The whole file.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// Where events go.
@@ -51,26 +53,27 @@ pub struct Config {
     /// Where the agent can be asked how it fares.
     pub admin: Admin,
     /// Where lines come from.
+    #[schemars(with = "Vec<Source>")]
     pub source: Vec<Spanned<Source>>,
 }
 
 /// `[honeycomb]`
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Honeycomb {
-    /// The API: Honeycomb's US or EU host, Refinery, or hive.
+    /// The API: Honeycomb's US host by default, its EU host, Refinery, or hive.
     pub api_url: ApiUrl,
     /// A file that holds the key alone. Without it: the systemd credential `honeycomb_api_key`, or the
     /// environment's `HONEYCOMB_API_KEY`.
     pub api_key_file: Option<PathBuf>,
-    /// Which dataset an event goes to: text with `{field}` in it.
+    /// Which dataset an event goes to: text with `{field}` in it, by default `{service.name}`.
     pub dataset: Dataset,
     /// How bodies are compressed.
     pub compression: Compression,
 }
 
 /// `[state]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct State {
     /// The directory for checkpoints.
@@ -84,7 +87,7 @@ impl Default for State {
 }
 
 /// `[batch]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Batch {
     /// Uncompressed bytes of a body (Honeycomb takes 5,000,000).
@@ -100,7 +103,7 @@ impl Default for Batch {
 }
 
 /// `[deliver]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Deliver {
     /// Requests at once.
@@ -120,7 +123,7 @@ impl Default for Deliver {
 }
 
 /// `[spool]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SpoolLimits {
     /// Bytes of all batches on the disk; never more than a tenth of the disk.
@@ -136,7 +139,7 @@ impl Default for SpoolLimits {
 }
 
 /// `[admin]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Admin {
     /// Whether there is `admin.sock` in the state directory.
@@ -154,7 +157,7 @@ impl Default for Admin {
 }
 
 /// `when_full`
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum WhenFull {
     /// Reading waits, and in the end whoever writes.
@@ -165,7 +168,7 @@ pub enum WhenFull {
 }
 
 /// `[limits]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// Bytes of everything between read and final outcome.
@@ -193,8 +196,9 @@ impl Default for Limits {
 }
 
 /// A dataset's template, as a configuration value.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
+#[schemars(with = "String")]
 pub struct Dataset(pub Template);
 
 impl TryFrom<String> for Dataset {

@@ -1,11 +1,16 @@
-//! `hivetail completions` and the manual page: both made of the command line's own description.
+//! `hivetail completions`, the manual page and `hivetail config`: made of the command line's and the configuration's own
+//! description.
 
-use std::{io, process::ExitCode};
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
 
-use clap::CommandFactory;
+use clap::{CommandFactory, Subcommand};
 use clap_complete::Shell;
 
 use super::Cli;
+use crate::config::reference;
 
 const NAME: &str = "hivetail";
 
@@ -27,6 +32,26 @@ The key, unless a file or a systemd credential has it.
 HIVETAIL_LOG
 The level of the agent's own log: a level, or levels by module as in hivetail=debug,hyper=warn.
 ";
+
+/// What to tell of the configuration file.
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub(super) enum ConfigAction {
+    /// Print its JSON Schema, for editors.
+    Schema,
+    /// Print the reference of its keys, in Markdown.
+    Reference,
+}
+
+impl ConfigAction {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let text = match self {
+            Self::Schema => reference::schema_text()?,
+            Self::Reference => reference::markdown(),
+        };
+        writeln!(io::stdout(), "{}", text.trim_end())?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
 
 /// Prints what a shell completes by.
 pub(super) fn completions(shell: Shell) -> anyhow::Result<ExitCode> {
@@ -59,6 +84,6 @@ pub(super) fn page() -> anyhow::Result<ExitCode> {
         out.extend_from_slice(options.as_bytes());
     }
     out.extend_from_slice(EXIT.as_bytes());
-    io::Write::write_all(&mut io::stdout(), &out)?;
+    io::stdout().write_all(&out)?;
     Ok(ExitCode::SUCCESS)
 }

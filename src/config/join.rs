@@ -4,6 +4,7 @@ use std::fmt;
 
 use hivetail_parsers::Format;
 use regex::bytes::{Regex, RegexBuilder};
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de};
 
 use super::{Source, value::Ranged};
@@ -16,7 +17,8 @@ const PATTERN_BYTES_MAX: usize = 1_000_000;
 const SPLIT_TIMEOUT_MS: Ranged<10, 3_600_000> = Ranged::new(5_000);
 
 /// `join`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, JsonSchema)]
+#[schemars(untagged)]
 pub enum Join {
     /// As the format needs it, or not at all.
     Is(bool),
@@ -25,7 +27,7 @@ pub enum Join {
 }
 
 /// `[source.join]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct JoinTable {
     /// An event begins with a line in which this regular expression matches.
@@ -53,8 +55,9 @@ impl Default for JoinTable {
 }
 
 /// A regular expression over the bytes of a line.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
+#[schemars(with = "String")]
 pub struct Pattern(Regex);
 
 impl TryFrom<String> for Pattern {

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use hivetail_parsers::envelope::Envelope;
 use reqwest::Url;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{Join, Source};
@@ -15,8 +16,9 @@ use super::{Join, Source};
 const ALL_LOGS: &str = "logs.>";
 
 /// Where a NATS server is.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
+#[schemars(with = "String")]
 pub struct NatsUrl(pub Url);
 
 impl TryFrom<String> for NatsUrl {
@@ -35,8 +37,9 @@ impl TryFrom<String> for NatsUrl {
 }
 
 /// A subject, which may have `*` for one of its parts and `>` for all that follow.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
+#[schemars(with = "String")]
 pub struct Subject(pub String);
 
 impl TryFrom<String> for Subject {
@@ -57,7 +60,7 @@ impl TryFrom<String> for Subject {
 }
 
 /// A stream that the server keeps, and how far this agent has read it.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct JetStream {
     /// The stream's name.

@@ -8,6 +8,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
@@ -17,16 +18,16 @@ use super::{
 use crate::source::kubernetes::{Container, OwnPod};
 
 /// `[[source.route]]`
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Route {
-    /// It is for containers whose namespace matches …
+    /// It is for containers whose namespace matches, and whatever else is given.
     pub namespace: Option<Glob>,
-    /// … and whose pod's name does …
+    /// It is for containers whose pod's name matches.
     pub pod: Option<Glob>,
-    /// … and whose own name does.
+    /// It is for containers whose own name matches.
     pub container: Option<Glob>,
-    /// Or it is for Fly apps whose name matches, of a nats source.
+    /// It is for Fly apps whose name matches, of a nats source.
     pub app: Option<Glob>,
     /// Whether what they log is left alone.
     pub drop: bool,
@@ -34,9 +35,9 @@ pub struct Route {
     pub format: Option<FormatName>,
     /// Instead of the source's, whichever way it was given.
     pub log_format: Option<NginxLogFormat>,
-    /// Likewise, read from nginx's configuration …
+    /// Instead of the source's: nginx's configuration file, in which `log_format_name` is looked for.
     pub log_format_file: Option<PathBuf>,
-    /// … by this name.
+    /// The name of the format in `log_format_file`.
     pub log_format_name: Option<String>,
     /// Instead of the source's.
     pub elixir_format: Option<LoggerPattern>,

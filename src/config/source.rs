@@ -6,7 +6,8 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use hivetail_parsers::{Format, envelope::Envelope};
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use super::{
@@ -25,7 +26,7 @@ const FIELDS_MAX: usize = 100;
 const FIELDS_BYTES_MAX: usize = 65_536;
 
 /// What kind of source it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SourceType {
     /// Files that grow.
@@ -41,7 +42,7 @@ pub enum SourceType {
 }
 
 /// Where in a file to begin.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Start {
     /// With its first line.
@@ -52,7 +53,7 @@ pub enum Start {
 }
 
 /// `[[source]]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Source {
     /// What kind it is.
@@ -76,7 +77,7 @@ pub struct Source {
     /// Folders that links may lead into, beside those of the patterns, /var/log and /var/lib/docker/containers.
     #[serde(default)]
     pub link_roots: Vec<PathBuf>,
-    /// The layer that a platform put round each line.
+    /// The layer that a platform put round each line; `fly` of a nats source, `cri` or `docker` of a kubernetes source.
     #[serde(default)]
     pub envelope: EnvelopeName,
     /// What the lines are.
@@ -84,13 +85,13 @@ pub struct Source {
     pub format: FormatName,
     /// What an nginx access line consists of, as in nginx's `log_format`; only with `format = "nginx"`.
     pub log_format: Option<NginxLogFormat>,
-    /// Instead: nginx's configuration file, which is read at start, what it includes as well …
+    /// Instead of `log_format`: nginx's configuration file, which is read at start, what it includes as well.
     pub log_format_file: Option<PathBuf>,
-    /// … and the name of the format in it.
+    /// The name of the format in `log_format_file`.
     pub log_format_name: Option<String>,
     /// What an Elixir Logger line consists of, as in Logger's own `format:`; only with `format = "phoenix"`.
     pub elixir_format: Option<LoggerPattern>,
-    /// The zone of times written without one.
+    /// The zone of times written without one; UTC by default.
     #[serde(default)]
     pub timezone: Zone,
     /// Which lines belong together.
@@ -115,6 +116,7 @@ pub struct Source {
     pub dataset: Option<Dataset>,
     /// Fields that every event gets.
     #[serde(default)]
+    #[schemars(with = "BTreeMap<String, String>")]
     pub fields: BTreeMap<FieldName, String>,
     /// Which units, for a journald source; all by default.
     #[serde(default)]
@@ -123,7 +125,7 @@ pub struct Source {
     pub journal_dir: Option<PathBuf>,
     /// The server, for a nats source: `nats://` or `tls://`, a host and a port.
     pub url: Option<NatsUrl>,
-    /// Which subjects, by default all logs.
+    /// Which subjects; `logs.>` by default.
     #[serde(default)]
     pub subjects: Vec<Subject>,
     /// Agents of the same group share the messages.
@@ -142,11 +144,12 @@ pub struct Source {
     pub ca_file: Option<PathBuf>,
     /// Reads a stream that the server keeps, instead of what is published at the moment.
     pub jetstream: Option<JetStream>,
-    /// Seconds without a message after which the connection is made anew.
+    /// Seconds without a message after which the connection is made anew; 300 by default.
     pub silence_timeout_s: Option<Ranged<1, 86_400>>,
     /// What is different for some containers of a kubernetes source, or some apps of a nats source: the first one that
     /// matches.
     #[serde(default)]
+    #[schemars(with = "Vec<Route>")]
     pub route: Vec<Spanned<Route>>,
 }
 

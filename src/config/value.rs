@@ -4,6 +4,7 @@
 //! file's reader.
 
 use std::{
+    borrow::Cow,
     fmt,
     net::{Ipv4Addr, SocketAddr},
 };
@@ -11,7 +12,8 @@ use std::{
 use hivetail_parsers::{ElixirFormat, Format, LogFormat, Timestamp, envelope::Envelope, names};
 use jiff::tz::TimeZone;
 use reqwest::Url;
-use serde::{Deserialize, Deserializer, de};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// A whole number from `MIN` to `MAX`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +40,26 @@ impl<const MIN: u64, const MAX: u64> Ranged<MIN, MAX> {
     }
 }
 
+impl<const MIN: u64, const MAX: u64> Serialize for Ranged<MIN, MAX> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<const MIN: u64, const MAX: u64> JsonSchema for Ranged<MIN, MAX> {
+    fn schema_name() -> Cow<'static, str> {
+        format!("Number{MIN}To{MAX}").into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "integer", "minimum": MIN, "maximum": MAX })
+    }
+}
+
 impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for Ranged<MIN, MAX> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_i64(RangedVisitor::<MIN, MAX>)
@@ -60,8 +82,9 @@ impl<const MIN: u64, const MAX: u64> de::Visitor<'_> for RangedVisitor<MIN, MAX>
 }
 
 /// The API's address.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
+#[schemars(with = "String")]
 pub struct ApiUrl(pub Url);
 
 impl Default for ApiUrl {
@@ -90,8 +113,9 @@ impl TryFrom<String> for ApiUrl {
 }
 
 /// Where to listen: an IP address and a port, or a port of 127.0.0.1.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
+#[schemars(with = "String")]
 pub struct ListenAddress(pub SocketAddr);
 
 impl TryFrom<String> for ListenAddress {
@@ -115,6 +139,26 @@ impl Default for FormatName {
     }
 }
 
+impl Serialize for FormatName {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.name().serialize(serializer)
+    }
+}
+
+impl JsonSchema for FormatName {
+    fn schema_name() -> Cow<'static, str> {
+        "FormatName".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "enum": Format::ALL.map(Format::name) })
+    }
+}
+
 impl FormatName {
     /// Every name, for people.
     #[must_use]
@@ -132,8 +176,9 @@ impl<'de> Deserialize<'de> for FormatName {
 }
 
 /// An nginx log format, or a whole `log_format` directive.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
+#[schemars(with = "String")]
 pub struct NginxLogFormat(pub LogFormat);
 
 impl TryFrom<String> for NginxLogFormat {
@@ -145,8 +190,9 @@ impl TryFrom<String> for NginxLogFormat {
 }
 
 /// An Elixir Logger pattern.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
+#[schemars(with = "String")]
 pub struct LoggerPattern(pub ElixirFormat);
 
 impl TryFrom<String> for LoggerPattern {
@@ -160,6 +206,26 @@ impl TryFrom<String> for LoggerPattern {
 /// An envelope by its name.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct EnvelopeName(pub Envelope);
+
+impl Serialize for EnvelopeName {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.name().serialize(serializer)
+    }
+}
+
+impl JsonSchema for EnvelopeName {
+    fn schema_name() -> Cow<'static, str> {
+        "EnvelopeName".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "enum": Envelope::ALL.map(Envelope::name) })
+    }
+}
 
 impl EnvelopeName {
     /// Every name, for people.
@@ -178,8 +244,9 @@ impl<'de> Deserialize<'de> for EnvelopeName {
 }
 
 /// A time zone by its IANA name.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
+#[schemars(with = "String")]
 pub struct Zone(TimeZone);
 
 impl Zone {
@@ -207,8 +274,9 @@ impl TryFrom<String> for Zone {
 }
 
 /// A pattern of paths or names: `*`, `?`, `[…]`, and `**` for any number of folders.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
+#[schemars(with = "String")]
 pub struct Glob(pub glob::Pattern);
 
 impl TryFrom<String> for Glob {
@@ -223,8 +291,9 @@ impl TryFrom<String> for Glob {
 }
 
 /// A name that configuration may give to a field.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
+#[schemars(with = "String")]
 pub struct FieldName(pub String);
 
 impl TryFrom<String> for FieldName {

@@ -7,13 +7,14 @@ use std::io::{self, Read, Write};
 
 use bytes::Bytes;
 use flate2::{read::GzDecoder, write::GzEncoder};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// zstd's fastest ordinary level: logs shrink ten times at a quarter of the cost of gzip's.
 const ZSTD_LEVEL: i32 = 1;
 
 /// How bodies are compressed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Compression {
     /// Zstandard, level 1.

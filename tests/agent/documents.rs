@@ -6,7 +6,7 @@ use std::{
 };
 
 use hivetail::{
-    config::Config,
+    config::{Config, reference},
     telemetry::numbers::{Kind, NUMBERS},
 };
 
@@ -29,17 +29,13 @@ fn files(folder: &str, ending: &str) -> Vec<PathBuf> {
 }
 
 /// What stands between fences of that kind, with its line.
-fn blocks<'t>(text: &'t str, kind: &str) -> Vec<(usize, String)> {
-    let (mut blocks, mut open): (Vec<(usize, String)>, Option<(usize, Vec<&'t str>)>) = (Vec::new(), None);
-    for (index, line) in text.lines().enumerate() {
-        match (&mut open, line.strip_prefix("```")) {
-            (None, Some(name)) if name == kind => open = Some((index + 2, Vec::new())),
-            (Some(_), Some(_)) => {
-                let (start, lines) = open.take().expect("it is open");
-                blocks.push((start, lines.join("\n")));
-            }
-            (Some((_, lines)), None) => lines.push(line),
-            (None, _) => {}
+fn blocks(text: &str, kind: &str) -> Vec<(usize, String)> {
+    let (opening, mut blocks, mut lines) = (format!("```{kind}"), Vec::new(), text.lines().zip(1..));
+    while let Some((line, number)) = lines.next() {
+        if line == opening {
+            let block: Vec<&str> =
+                lines.by_ref().map(|(line, _)| line).take_while(|line| !line.starts_with("```")).collect();
+            blocks.push((number + 1, block.join("\n")));
         }
     }
     blocks
@@ -94,6 +90,22 @@ fn every_configuration_to_deploy_is_sound() {
     assert_eq!(embedded, 2);
     for path in files("deploy", ".toml").into_iter().filter(|path| !path.ends_with("fly.toml")) {
         assert_sound(&path.display().to_string(), &fs::read_to_string(&path).expect("text"));
+    }
+}
+
+/// What is made of the code has to be made anew when it changes: `HIVETAIL_WRITE=1 cargo test --test agent documents`.
+#[test]
+fn what_is_made_of_the_code_is_up_to_date() {
+    let schema = reference::schema_text().expect("text") + "\n";
+    for (name, made) in [("configuration.md", reference::markdown()), ("config.schema.json", schema)] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name);
+        if std::env::var_os("HIVETAIL_WRITE").is_some() {
+            fs::write(&path, &made).expect("room on the disk");
+        }
+        assert!(
+            fs::read_to_string(&path).is_ok_and(|text| text == made),
+            "docs/{name} is of another version"
+        );
     }
 }
 
