@@ -30,15 +30,17 @@ pub(crate) fn set<'a>(
     record.set("name", Value::Text(name));
 }
 
-/// The same from the method and the path of a record that has both, but for what it has already.
+/// The same from the method and the path of a record that has both, but for what it has already. A route that the framework
+/// has told names the request better than the path's shape does.
 pub(crate) fn set_from_fields<'a>(scratch: &'a Scratch, record: &mut Record<'a>) {
     let text = |name: &str| match record.get(name) {
         Some(Value::Text(text)) => Some(text),
         _ => None,
     };
     let (Some(method), Some(path)) = (text("http.request.method"), text("url.path")) else { return };
-    let before = record.fields().len();
-    set(method, path, None, scratch, record);
+    let (shape, route, before) = (of(path, scratch), text("http.route"), record.fields().len());
+    record.set_text("url.shape", shape);
+    record.set("name", Value::Text(scratch.concat(&[method, b" ", route.unwrap_or(shape)])));
     record.drop_repeated(0, before);
 }
 
@@ -153,6 +155,19 @@ fn is_uuid(segment: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_route_that_is_told_names_the_request() {
+        let (scratch, mut record) = (Scratch::default(), Record::default());
+        for (name, text) in
+            [("http.request.method", "GET"), ("url.path", "/podcast/a"), ("http.route", "/podcast/:slug")]
+        {
+            record.set_text(name, text.as_bytes());
+        }
+        set_from_fields(&scratch, &mut record);
+        assert_eq!(record.get("name"), Some(Value::text("GET /podcast/:slug")));
+        assert_eq!(record.get("url.shape"), Some(Value::text("/podcast/a")));
+    }
 
     #[test]
     fn ids_become_id_and_words_stay() {

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     number::whole,
     record::{Record, Role, Scratch, Value},
+    shape,
 };
 
 /// What the lines after the exception begin with.
@@ -54,7 +55,7 @@ pub(super) fn set<'a>(message: &'a [u8], scratch: &'a Scratch, record: &mut Reco
             record.set_text(name, text);
         }
     }
-    set_request(rest, record);
+    set_request(rest, scratch, record);
     record.error = true;
     record.role = Role::Crashed;
     let exception = exception::find(rest, &LABELS);
@@ -119,10 +120,12 @@ fn child(line: &[u8]) -> Option<Header<'_>> {
 }
 
 /// `Server: podsite.test:80 (http)` and `Request: GET /path?query`.
-fn set_request<'a>(details: &'a [u8], record: &mut Record<'a>) {
+fn set_request<'a>(details: &'a [u8], scratch: &'a Scratch, record: &mut Record<'a>) {
     if let Some((method, target)) = split_first(detail(details, b"\nRequest: "), b" ") {
         record.set_text("http.request.method", method);
-        record.set_text("url.path", split_first(target, b"?").map_or(target, |(path, _)| path));
+        let path = split_first(target, b"?").map_or(target, |(path, _)| path);
+        record.set_text("url.path", path);
+        record.set_text("url.shape", shape::of(path, scratch));
     }
     let server =
         detail(details, b"\nServer: ").strip_suffix(b")").and_then(|server| split_last(server, b" ("));
@@ -205,7 +208,7 @@ mod tests {
                        Server: ::1:4000 (http)\nRequest: GET /boom?password=hunter2\n** (exit) :abnormal_reason";
         assert_eq!(
             shown(message),
-            "elixir.crash_kind=cowboy|elixir.process=#PID<0.1.0>|http.request.method=GET|url.path=/boom|\
+            "elixir.crash_kind=cowboy|elixir.process=#PID<0.1.0>|http.request.method=GET|url.path=/boom|url.shape=/boom|\
              url.scheme=http|server.address=::1|server.port=4000|exception.type=exit|\
              exception.message=:abnormal_reason|name=Request process terminated|error"
         );
