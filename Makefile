@@ -29,6 +29,7 @@ bench:
 	cargo build --release -p hive
 	cargo bench --bench end_to_end
 	cargo bench --bench tailing
+	cargo bench --bench nats
 	cargo bench --bench stages
 	cargo bench --bench formats
 

@@ -47,7 +47,7 @@ pub enum KeyError {
 }
 
 /// A key, and the file that it was in.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Found {
     /// The key.
     pub key: SecretString,

@@ -321,10 +321,17 @@ async fn run_job(job: Job, stop: &CancellationToken) -> anyhow::Result<ExitCode>
     source::file::raise_limit();
     match pipeline::run(job, stop.clone()).await {
         Ok(report) => Ok(verdict(&report, stop.is_cancelled(), &dir)),
-        Err(
-            error @ (StartError::Nats(_) | StartError::Client(ClientError::Key | ClientError::CaFile { .. })),
-        ) => complain(&error),
-        Err(error) => Err(error.into()),
+        Err(error) => cant_start(error),
+    }
+}
+
+/// Says why nothing was begun: bad configuration, or something that may be different at another time.
+fn cant_start(error: StartError) -> anyhow::Result<ExitCode> {
+    match error {
+        StartError::Nats(_) | StartError::Client(ClientError::Key | ClientError::CaFile { .. }) => {
+            complain(&error)
+        }
+        error => Err(error.into()),
     }
 }
 

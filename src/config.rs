@@ -270,6 +270,17 @@ impl Config {
             ));
         }
         for (index, source) in self.source.iter().enumerate() {
+            let same = |other: &&Spanned<Source>| other.get_ref().reads_same_journal(source.get_ref());
+            if self.source[..index].iter().any(|other| same(&other)) {
+                let wrong = "there is another journald source with the same `units` and `journal_dir`";
+                return Err(ConfigError::at(
+                    file,
+                    text,
+                    source.span().start,
+                    &format!("source[{index}]"),
+                    wrong,
+                ));
+            }
             let at = |start, key: &str, wrong| Err(ConfigError::at(file, text, start, key, wrong));
             if let Some(wrong) = source.get_ref().contradiction() {
                 return at(source.span().start, &format!("source[{index}]"), wrong);

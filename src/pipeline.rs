@@ -53,7 +53,7 @@ const RUNS_QUEUED_MAX: usize = 8;
 const PARCELS_QUEUED_MAX: usize = 8;
 
 /// What a pipeline is to do.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Job {
     /// How.
     pub config: Config,
@@ -211,6 +211,8 @@ pub async fn run(job: Job, stop: CancellationToken) -> Result<Report, StartError
     drain_until(&deadlines, &drain, &shared.give_up).await;
     summaries.abort();
     admin.abort();
+    // Its socket is gone when it is.
+    let _ = admin.await;
     pulse.abort();
     saved.cancel();
     if let Some(saving) = saving {

@@ -69,6 +69,21 @@ pub struct JetStream {
     pub durable: String,
 }
 
+impl Subject {
+    /// Whether all of the other's messages are this one's, too.
+    fn covers(&self, other: &Self) -> bool {
+        let (mut ours, mut theirs) = (self.0.split('.'), other.0.split('.'));
+        loop {
+            match (ours.next(), theirs.next()) {
+                (Some(">"), Some(_)) | (None, None) => return true,
+                (Some("*"), Some(part)) if part != ">" => {}
+                (Some(one), Some(part)) if one == part => {}
+                _ => return false,
+            }
+        }
+    }
+}
+
 impl Source {
     /// Sets what a nats source has by default.
     pub(super) fn complete_nats(&mut self) {
@@ -102,7 +117,13 @@ impl Source {
         let logins = [user, self.token_file.is_some(), self.creds_file.is_some(), self.nkey_file.is_some()];
         let joins = self.join_requests == Some(true) || !matches!(self.join, Some(Join::Is(false)));
         let name_is_bad = |name: &str| name.is_empty() || name.contains(['.', '*', '>', ' ', '/', '\\']);
+        let covered = |(index, subject): (usize, &Subject)| {
+            self.subjects.iter().enumerate().any(|(other, one)| other != index && one.covers(subject))
+        };
         Some(match &self.jetstream {
+            _ if self.subjects.iter().enumerate().any(covered) => {
+                "one of the `subjects` is part of another: its messages would come twice"
+            }
             _ if self.url.is_none() => "a nats source needs `url`",
             _ if self.user.is_none() && self.password_file.is_some() => "`password_file` needs `user`",
             _ if logins.iter().filter(|login| **login).count() > 1 => {

@@ -297,6 +297,14 @@ impl Source {
         }
     }
 
+    /// Whether both would keep the same cursor.
+    pub(super) fn reads_same_journal(&self, other: &Self) -> bool {
+        let is_journal = |source: &Self| source.kind == SourceType::Journald;
+        is_journal(self)
+            && is_journal(other)
+            && (&self.units, &self.journal_dir) == (&other.units, &other.journal_dir)
+    }
+
     fn has_file_keys(&self) -> bool {
         self.has_tailing_keys() || self.start != Start::default()
     }

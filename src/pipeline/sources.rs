@@ -126,7 +126,8 @@ impl Spawner<'_> {
 
     fn nats(&self, variants: Vec<Variant>, login: Login) -> NatsSource {
         // Whatever its routes change, all its variants have the same server.
-        let settings = nats::Settings::new(&variants[0].source, login, self.join_bytes_max);
+        let join_bytes_max = self.join_bytes_max * variants.len();
+        let settings = nats::Settings::new(&variants[0].source, login, join_bytes_max);
         let input = |Variant { source, pick }| nats::Input { live: self.live(&source), pick };
         NatsSource {
             settings,

@@ -36,6 +36,8 @@ use crate::{
 const SAVE_INTERVAL: Duration = Duration::from_millis(500);
 /// Between two starts of journalctl.
 const RESTART_DELAY: Duration = Duration::from_secs(2);
+/// Of a line that is longer, what has come is passed on before its end has: what is over the cap is read past there.
+const LINE_BYTES_MAX: usize = 1_048_576;
 /// The folder in the state directory.
 const FOLDER: &str = "journald";
 
@@ -179,12 +181,22 @@ impl JournaldSource {
             }
             let whole = lines.whole();
             let taken = self.live.take(whole).await && self.live.pass().await;
-            keeper.cursors.push(whole, self.live.buffer.read_position());
-            lines.forget(whole.len());
+            if !whole.is_empty() {
+                keeper.cursors.push(whole, self.live.buffer.read_position());
+                lines.forget(whole.len());
+            }
+            // A line without an end in sight: its cursor, wherever it stands, is not needed, the next line has one, too.
+            let taken =
+                taken && (lines.len < LINE_BYTES_MAX || self.live.take(&lines.bytes[..lines.len]).await);
+            if lines.len >= LINE_BYTES_MAX {
+                lines.forget(lines.len);
+            }
             if !taken {
                 break false;
             }
         };
+        // What journalctl has left behind of a line comes again, whole.
+        let goes_on = goes_on && self.live.end_record().await;
         if let Err(error) = child.kill().await {
             tracing::warn!(%error, "journalctl can't be ended");
         }

@@ -77,6 +77,18 @@ impl Live {
         true
     }
 
+    /// What is left of a record is all that will come of it; `false` when delivery has given up.
+    pub async fn end_record(&mut self) -> bool {
+        if self.buffer.is_empty() {
+            return true;
+        }
+        let flow = self.feed.flow.clone();
+        let Some(reservation) = reserve(&flow, &self.give_up).await else { return false };
+        let elapsed_ms = self.clock.elapsed_ms();
+        self.feed.unfinished_line(&mut self.buffer, &self.facts, elapsed_ms, reservation).await;
+        true
+    }
+
     /// Ends the joins whose time is over; `false` when delivery has given up.
     pub async fn expire(&mut self) -> bool {
         let flow = self.feed.flow.clone();

@@ -4,7 +4,7 @@
 //! the moment (core NATS) can't be asked for again: what finds no room here is lost, and counted. A stream that the server
 //! keeps (`jetstream`) is read with acknowledgements.
 //!
-//! Invariant: memory is bounded by the byte budget and [`QUEUED_MAX`] messages; the connection is never given up.
+//! Invariant: memory is bounded by the byte budget and the queues' own bounds; the connection is never given up.
 
 mod acks;
 mod core;
@@ -32,8 +32,8 @@ use crate::{
     telemetry::Metrics,
 };
 
-/// Messages of a subject that wait for their turn; more are lost.
-const QUEUED_MAX: usize = 8_192;
+/// Messages that wait in the connection for a moment; more are lost.
+const QUEUED_MAX: usize = 2_048;
 /// Between two attempts to connect, from the first to the longest.
 const RECONNECT_MIN: Duration = Duration::from_millis(100);
 const RECONNECT_MAX: Duration = Duration::from_secs(10);
@@ -62,7 +62,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Of a source; `join_bytes_max` are its open joins'.
+    /// Of a source; `join_bytes_max` are the open joins' of all its routes.
     #[must_use]
     pub fn new(source: &Source, login: Login, join_bytes_max: usize) -> Self {
         /// A line that a join holds takes more than this.
@@ -191,10 +191,10 @@ impl NatsSource {
         true
     }
 
-    /// Passes what has come; `false` when delivery has given up.
+    /// Passes what has come, which ends with a message; `false` when delivery has given up.
     async fn pass(&mut self) -> bool {
         for input in &mut self.inputs {
-            if !input.live.pass().await {
+            if !(input.live.pass().await && input.live.end_record().await) {
                 return false;
             }
         }

@@ -70,6 +70,8 @@ const WRONG: &[&str] = &[
     "[[source]]\ntype = \"nats\"\nurl = \"nats://x\"\njetstream = { stream = \"A.B\", durable = \"b\" }\n",
     "[[source]]\ntype = \"nats\"\nurl = \"nats://x\"\n[[source.route]]\npod = \"a\"\n",
     "[[source]]\ntype = \"kubernetes\"\n[[source.route]]\napp = \"a\"\n",
+    "[[source]]\ntype = \"nats\"\nurl = \"nats://x\"\nsubjects = [\"logs.>\", \"logs.a.*\"]\n",
+    "[[source]]\ntype = \"journald\"\nunits = [\"a\"]\n[[source]]\ntype = \"journald\"\nunits = [\"a\"]\n",
     "[[source]]\ntype = \"journald\"\npaths = [\"/a\"]\n",
     "[[source]]\ntype = \"journald\"\nunits = [\"--vacuum-size=1\"]\n",
     "[[source]]\ntype = \"journald\"\npoll = true\n",

@@ -404,3 +404,34 @@ async fn a_wrong_password_is_said_and_never_shown() {
     assert!(!said.contains("fm2_"), "{said}");
     assert!(output.status.success());
 }
+
+/// Acknowledgements were lost when their channel was full, and messages came twice with nothing wrong anywhere.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_of_a_kept_stream_comes_twice_while_all_is_well_or_slow() {
+    let Some(server) = Server::start().await else { return };
+    let stage = Stage::new().await;
+    let stream = kept(&server).await;
+    let client = server.client().await;
+    publish(&client, 0, 30_000).await;
+    let agent = stage.start(&server.toml(&stage, KEPT, ""), false);
+    soon("all events", stage.hive.wait_for_events(30_000)).await;
+    acknowledged(&stream).await;
+    agent.stopped().await;
+    assert!(numbers(&stage).len() == 30_000 && stage.hive.events().len() == 30_000);
+}
+
+#[tokio::test]
+async fn one_message_is_one_record_whatever_is_in_it() {
+    let Some(server) = Server::start().await else { return };
+    let stage = Stage::new().await;
+    let stream = kept(&server).await;
+    let client = server.client().await;
+    for text in ["{\"a\":1", "plain", "", "}", " {\"b\":2}", "\u{0}\u{ff}", "{\"last\":"] {
+        client.publish("logs.x", text.to_owned().into()).await.expect("a connection");
+    }
+    client.flush().await.expect("a connection");
+    let agent = stage.start(&server.toml(&stage, KEPT, "[batch]\nmax_age_ms = 50"), false);
+    acknowledged(&stream).await;
+    let counts = agent.stopped().await;
+    assert_eq!((counts.read, counts.accepted + counts.blank, counts.open), (7, 7, 0));
+}

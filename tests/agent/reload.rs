@@ -69,3 +69,21 @@ async fn what_cant_be_used_is_said_and_changes_nothing() {
     assert!(child.wait().expect("it ends").success());
     assert_each_once(&stage, 20);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cant_be_begun_is_taken_back() {
+    let stage = Stage::new().await;
+    stage.append("a.log", numbered(0, 10));
+    let (mut child, mut log) = started(&stage, &stage.toml("a.log", "", ""));
+    soon("the first lines", stage.hive.wait_for_events(10)).await;
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let listen = format!("[admin]\nlisten = \"{}\"", taken.local_addr().expect("an address"));
+    stage.config_file(&stage.toml("a.log", "", &listen));
+    signal(&child, "HUP");
+    until_said(&mut log, "going back to the old one");
+    stage.append("a.log", numbered(10, 10));
+    soon("what was appended", stage.hive.wait_for_events(20)).await;
+    signal(&child, "TERM");
+    assert!(child.wait().expect("it ends").success());
+    assert_each_once(&stage, 20);
+}

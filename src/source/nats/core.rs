@@ -1,35 +1,112 @@
 //! Core NATS: what is published at the moment. Nobody keeps it: what is lost on the way can only be counted.
+//!
+//! A task takes what comes from the connection at once, into a queue that is bounded in bytes; the source takes from there when
+//! the budget lets it. What finds no room is lost and counted, in the queue or before it in the connection.
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use async_nats::{Client, Message, Statistics, Subscriber, connection::State};
 use futures_util::{FutureExt, StreamExt, stream::SelectAll};
-use tokio::time::Instant;
+use tokio::{sync::mpsc, time::Instant};
 use tokio_util::{sync::CancellationToken, task::task_tracker::TaskTrackerToken};
 
 use super::{Input, NatsSource, Settings, sleep_until};
 use crate::telemetry::Metrics;
 
 /// How many messages are taken in a row before their lines are passed.
-const TAKEN_MAX: u64 = 4_096;
+const TAKEN_MAX: usize = 4_096;
+/// What may wait in the queue, in bytes; each message counts for this more than its payload.
+const QUEUE_BYTES_MAX: usize = 4 * 1_048_576;
+const MESSAGE_BYTES: usize = 256;
+/// When nothing has come for so long, what came and is not here is lost.
+const QUIET: Duration = Duration::from_millis(200);
 
-/// How many messages were taken, of those that came.
-struct Taken {
-    statistics: Arc<Statistics>,
-    count: u64,
-    /// How many had come but were not there to be taken when this was asked last.
-    missing: u64,
+/// The other end of the queue.
+struct Queue {
+    messages: mpsc::Receiver<Message>,
+    bytes: Arc<AtomicUsize>,
 }
 
-impl Taken {
-    /// How many are lost, of `came`: nothing was left to take since those had come. One that is on its way at that moment
-    /// seems to be missing, but not twice in a row.
-    fn lost(&mut self, came: u64) -> u64 {
-        let missing = came.saturating_sub(self.count);
-        std::mem::replace(&mut self.missing, missing).min(missing)
+impl Queue {
+    async fn next(&mut self) -> Option<Message> {
+        let message = self.messages.recv().await;
+        self.counted_out(message)
+    }
+
+    /// One that waits, if there is one.
+    fn waiting(&mut self) -> Option<Message> {
+        let message = self.messages.try_recv().ok();
+        self.counted_out(message)
+    }
+
+    fn counted_out(&self, message: Option<Message>) -> Option<Message> {
+        let bytes = message.as_ref().map_or(0, cost);
+        self.bytes.fetch_sub(bytes, Ordering::AcqRel);
+        message
+    }
+}
+
+fn cost(message: &Message) -> usize {
+    MESSAGE_BYTES + message.subject.len() + message.payload.len()
+}
+
+/// What fills the queue.
+struct Intake {
+    subscribers: SelectAll<Subscriber>,
+    queue: mpsc::Sender<Message>,
+    bytes: Arc<AtomicUsize>,
+    metrics: Arc<Metrics>,
+    /// How many messages the connection has seen, and how many came here.
+    statistics: Arc<Statistics>,
+    came: u64,
+    /// How many were lost before they came here, as far as that is counted.
+    lost_before: u64,
+}
+
+impl Intake {
+    /// Takes what comes until `stop`, then what has come already.
+    async fn run(mut self, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                message = self.subscribers.next() => match message {
+                    Some(message) => self.take(message),
+                    None => break,
+                },
+                () = tokio::time::sleep(QUIET) => self.count_lost(),
+            }
+        }
+        // What is in memory already; nobody else has it. Unconstrained, since tokio else says now and then that there is
+        // nothing, to have others run.
+        while let Some(Some(message)) = tokio::task::unconstrained(self.subscribers.next()).now_or_never() {
+            self.take(message);
+        }
+        self.count_lost();
+    }
+
+    fn take(&mut self, message: Message) {
+        self.came += 1;
+        let bytes = cost(&message);
+        let has_room = self.bytes.fetch_add(bytes, Ordering::AcqRel) + bytes <= QUEUE_BYTES_MAX;
+        if !has_room || self.queue.try_send(message).is_err() {
+            self.bytes.fetch_sub(bytes, Ordering::AcqRel);
+            self.metrics.nats_lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Counts what the connection has seen and had no room for.
+    fn count_lost(&mut self) {
+        let lost = self.statistics.in_messages.load(Ordering::Relaxed).saturating_sub(self.came);
+        self.metrics.nats_lost.fetch_add(lost.saturating_sub(self.lost_before), Ordering::Relaxed);
+        self.lost_before = self.lost_before.max(lost);
     }
 }
 
@@ -41,22 +118,32 @@ impl NatsSource {
         stop: &CancellationToken,
         input: TaskTrackerToken,
     ) {
-        let Some(mut messages) = self.settings.subscribe(&client, stop).await else { return };
-        let mut taken = Taken { statistics: client.statistics(), count: 0, missing: 0 };
+        let Some(subscribers) = self.settings.subscribe(&client, stop).await else { return };
+        let (queue, messages) = mpsc::channel(QUEUE_BYTES_MAX / MESSAGE_BYTES);
+        let bytes = Arc::new(AtomicUsize::new(0));
+        let intake = Intake {
+            subscribers,
+            queue,
+            bytes: Arc::clone(&bytes),
+            metrics: Arc::clone(&self.metrics),
+            statistics: client.statistics(),
+            came: 0,
+            lost_before: 0,
+        };
+        let intake = tokio::spawn(intake.run(stop.clone()));
+        let mut queue = Queue { messages, bytes };
         let mut heard_at = Instant::now();
         loop {
-            let ends = self.wait();
-            let silent_at = heard_at + self.settings.silence;
+            let (ends, silent_at) = (self.wait(), heard_at + self.settings.silence);
             let goes_on = tokio::select! {
                 biased;
-                () = stop.cancelled() => break,
-                message = messages.next() => {
+                message = queue.next() => {
                     self.wake();
                     heard_at = Instant::now();
                     match message {
-                        Some(first) => self.take(first, &mut messages, &mut taken).await,
-                        // The client was closed, which only this source does.
-                        None => false,
+                        Some(first) => self.take(first, &mut queue).await,
+                        // The intake has ended, and with it the input.
+                        None => break,
                     }
                 }
                 () = sleep_until(ends) => {
@@ -74,50 +161,26 @@ impl NatsSource {
             }
         }
         drop(input);
-        // What is in memory already; nobody else has it.
-        while let Some(first) = waiting(&mut messages) {
-            if !self.take(first, &mut messages, &mut taken).await {
-                break;
-            }
-        }
+        intake.abort();
         for Input { live, .. } in self.inputs {
             live.end().await;
         }
     }
 
     /// Takes a message and those that wait behind it, and passes them; `false` when delivery has given up.
-    async fn take(
-        &mut self,
-        first: Message,
-        messages: &mut SelectAll<Subscriber>,
-        taken: &mut Taken,
-    ) -> bool {
-        let (mut next, until) = (Some(first), taken.count + TAKEN_MAX);
-        while let Some(message) = next {
-            taken.count += 1;
+    async fn take(&mut self, first: Message, queue: &mut Queue) -> bool {
+        let mut next = Some(first);
+        for left in (0..TAKEN_MAX).rev() {
+            let Some(message) = next else { break };
             if let Some(live) = self.input(&message.subject)
-                // One message is one record, whatever ends it.
                 && !(live.take(&message.payload).await && live.take(b"\n").await)
             {
                 return false;
             }
-            if taken.count == until {
-                break;
-            }
-            let came = taken.statistics.in_messages.load(Ordering::Relaxed);
-            next = waiting(messages);
-            if next.is_none() {
-                self.metrics.nats_lost.fetch_max(taken.lost(came), Ordering::Relaxed);
-            }
+            next = if left > 0 { queue.waiting() } else { None };
         }
         self.pass().await
     }
-}
-
-/// A message that has come already, if there is one. Unconstrained, since tokio else says now and then that there is none, to
-/// have others run.
-fn waiting(messages: &mut SelectAll<Subscriber>) -> Option<Message> {
-    tokio::task::unconstrained(messages.next()).now_or_never().flatten()
 }
 
 impl Settings {
@@ -158,20 +221,5 @@ impl Settings {
         if let Err(error) = client.force_reconnect().await {
             tracing::error!(%error, "NATS can't be asked to connect again");
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_on_its_way_is_not_lost() {
-        let mut taken = Taken { statistics: Arc::default(), count: 10, missing: 0 };
-        assert_eq!(taken.lost(11), 0, "it may be on its way");
-        taken.count = 11;
-        assert_eq!((taken.lost(11), taken.lost(14)), (0, 0));
-        taken.count = 12;
-        assert_eq!(taken.lost(14), 2, "two are lost");
     }
 }

@@ -3,7 +3,7 @@
 //! A message is acknowledged when all its lines have their outcome; until then the server is told, now and then, that it is
 //! being worked on. What is not acknowledged when the agent ends comes again, maybe behind newer messages.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_nats::{
     Client, Subject,
@@ -12,9 +12,11 @@ use async_nats::{
         consumer::{AckPolicy, pull},
     },
 };
-use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
-use tokio::time::{Interval, MissedTickBehavior, interval};
+use tokio::{
+    sync::mpsc,
+    time::{MissedTickBehavior, interval},
+};
 use tokio_util::{sync::CancellationToken, task::task_tracker::TaskTrackerToken};
 
 use super::{Input, NatsSource, Settings, acks::Acks, sleep_until};
@@ -25,8 +27,14 @@ use crate::{
 
 /// Messages asked for at once.
 pub(super) const BATCH_MAX: usize = 1_000;
-/// For how long the server collects them, if there are fewer.
-const BATCH_EXPIRES: Duration = Duration::from_secs(20);
+/// Bytes asked for at once, if no message may be larger.
+const BATCH_BYTES: usize = 1_048_576;
+/// What a message has beside its payload.
+const MESSAGE_BYTES_EXTRA: usize = 65_536;
+/// For how long the server collects them, if there are fewer. What was asked of a server that is gone is asked again then.
+const BATCH_EXPIRES: Duration = Duration::from_secs(5);
+/// For the last answers.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 /// What the server waits for an acknowledgement before it sends a message again, and how often it is told to go on waiting.
 const ACK_WAIT: Duration = Duration::from_secs(20);
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(6);
@@ -35,68 +43,83 @@ const ACK_INTERVAL: Duration = Duration::from_millis(100);
 /// After an error.
 const RETRY_INTERVAL: Duration = Duration::from_secs(2);
 
-/// The messages that wait for their outcome, and the clocks by which they are asked for.
-struct Waiting {
+/// A message that was taken: of which input, where its bytes end in that one's stream, and where its answer goes.
+type Taken = (usize, u64, Subject);
+
+/// Answers for messages, in a task of its own: while the source waits for the budget, the server hears that they are being
+/// worked on.
+struct Answering {
     client: Client,
+    ledger: Arc<SharedLedger>,
     streams: Vec<(StreamId, Acks)>,
-    ack: Interval,
-    progress: Interval,
 }
 
-impl Waiting {
-    fn new(client: Client, inputs: &[Input]) -> Self {
+impl Answering {
+    fn new(client: Client, ledger: Arc<SharedLedger>, inputs: &[Input]) -> Self {
+        let streams = inputs.iter().map(|input| (input.live.facts.stream, Acks::default())).collect();
+        Self { client, ledger, streams }
+    }
+
+    /// Answers until no more messages are taken and those that were have their outcome, or `give_up`.
+    async fn run(mut self, mut taken: mpsc::Receiver<Taken>, give_up: CancellationToken) {
         let every = |period| {
             let mut interval = interval(period);
             interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
             interval
         };
-        let streams = inputs.iter().map(|input| (input.live.facts.stream, Acks::default())).collect();
-        Self { client, streams, ack: every(ACK_INTERVAL), progress: every(PROGRESS_INTERVAL) }
-    }
-
-    /// Waits until there is something to do for them, and does it.
-    async fn tend(&mut self, ledger: &SharedLedger) {
-        tokio::select! {
-            _ = self.ack.tick() => self.acknowledge(ledger).await,
-            _ = self.progress.tick() => {
-                let pending: Vec<Subject> = self.streams.iter().flat_map(|(_, acks)| acks.pending().cloned()).collect();
-                self.answer(pending, AckKind::Progress).await;
-            }
-        }
-    }
-
-    /// Waits a while, not idly.
-    async fn rest(&mut self, ledger: &SharedLedger, stop: &CancellationToken) {
-        let until = tokio::time::Instant::now() + RETRY_INTERVAL;
-        loop {
+        let (mut ack, mut progress) = (every(ACK_INTERVAL), every(PROGRESS_INTERVAL));
+        let mut more = true;
+        while more || !self.is_done() {
             tokio::select! {
-                () = stop.cancelled() => return,
-                () = sleep_until(Some(until)) => return,
-                () = self.tend(ledger) => {}
+                biased;
+                () = give_up.cancelled() => break,
+                _ = progress.tick() => self.tell_progress().await,
+                _ = ack.tick() => self.acknowledge().await,
+                message = taken.recv(), if more => match message {
+                    Some((input, end, reply)) => self.streams[input].1.push(end, reply),
+                    None => {
+                        more = false;
+                        self.acknowledge().await;
+                    }
+                },
             }
         }
-    }
-
-    async fn acknowledge(&mut self, ledger: &SharedLedger) {
-        let mut decided = Vec::new();
-        for (stream, acks) in &mut self.streams {
-            // A stream is gone when it is closed and all of it decided.
-            let mark = ledger.read(|ledger| ledger.mark(*stream));
-            let mark = mark.unwrap_or(Mark { resume: u64::MAX, ..Mark::default() });
-            decided.extend(acks.decided(&mark));
+        self.acknowledge().await;
+        // A server that is not there is not waited for.
+        match tokio::time::timeout(FLUSH_TIMEOUT, self.client.flush()).await {
+            Ok(Ok(())) => {}
+            _ => tracing::warn!("the last acknowledgements may be lost: their messages will come again"),
         }
-        self.answer(decided, AckKind::Ack).await;
     }
 
-    /// Answers messages. An answer that is lost makes one come again.
-    async fn answer(&self, replies: Vec<Subject>, kind: AckKind) {
-        let text: Bytes = kind.into();
-        for reply in replies {
-            if let Err(error) = self.client.publish(reply, text.clone()).await {
-                tracing::warn!(%error, "a message can't be acknowledged: it will come again");
+    async fn tell_progress(&self) {
+        for reply in self.streams.iter().flat_map(|(_, acks)| acks.pending()) {
+            if !self.answer(reply.clone(), AckKind::Progress).await {
                 return;
             }
         }
+    }
+
+    async fn acknowledge(&mut self) {
+        let mut decided = Vec::new();
+        for (stream, acks) in &mut self.streams {
+            // A stream is gone when it is closed and all of it decided.
+            let mark = self.ledger.read(|ledger| ledger.mark(*stream));
+            let mark = mark.unwrap_or(Mark { resume: u64::MAX, ..Mark::default() });
+            decided.extend(acks.decided(&mark));
+        }
+        for reply in decided {
+            self.answer(reply, AckKind::Ack).await;
+        }
+    }
+
+    /// Answers one message; an answer that is lost makes it come again.
+    async fn answer(&self, reply: Subject, kind: AckKind) -> bool {
+        let answered = self.client.publish(reply, kind.into()).await;
+        if let Err(error) = &answered {
+            tracing::warn!(%error, "a message can't be acknowledged: it will come again");
+        }
+        answered.is_ok()
     }
 
     /// Whether all that was read has its outcome, but for what joins hold.
@@ -115,9 +138,11 @@ impl NatsSource {
         give_up: &CancellationToken,
         input: TaskTrackerToken,
     ) {
-        let mut waiting = Waiting::new(client.clone(), &self.inputs);
-        let ledger = self.inputs.first().map(|input| std::sync::Arc::clone(&input.live.feed.ledger));
-        let Some(ledger) = ledger else { return };
+        let Some(first) = self.inputs.first() else { return };
+        let ledger = Arc::clone(&first.live.feed.ledger);
+        let answering = Answering::new(client.clone(), ledger, &self.inputs);
+        let (taken, messages) = mpsc::channel(BATCH_MAX);
+        let answering = tokio::spawn(answering.run(messages, give_up.clone()));
         let context = jetstream::new(client.clone());
         let mut goes_on = true;
         while goes_on && !stop.is_cancelled() {
@@ -126,79 +151,77 @@ impl NatsSource {
                 consumer = self.settings.consumer(&context, names) => consumer,
             };
             goes_on = match consumer {
-                Ok(consumer) => self.read_consumer(&consumer, &mut waiting, &ledger, stop).await,
+                Ok(consumer) => self.read_consumer(&client, &consumer, &taken, stop).await,
                 Err(error) => {
                     tracing::error!(stream = names.stream, durable = names.durable, %error, "can't be read, trying again");
-                    waiting.rest(&ledger, stop).await;
                     true
                 }
             };
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = tokio::time::sleep(RETRY_INTERVAL), if goes_on => {}
+                () = std::future::ready(()), if !goes_on => {}
+            }
         }
         drop(input);
         // The batcher ends when it is sure that nothing more comes. Joins are not ended: their lines come again.
-        drop(self.inputs);
-        waiting.acknowledge(&ledger).await;
-        while !waiting.is_done() && !give_up.is_cancelled() {
-            tokio::select! {
-                () = give_up.cancelled() => {}
-                () = waiting.tend(&ledger) => {}
-            }
-        }
-        waiting.acknowledge(&ledger).await;
-        if let Err(error) = client.flush().await {
-            tracing::warn!(%error, "the last acknowledgements may be lost: their messages will come again");
+        drop((self.inputs, taken));
+        if let Err(error) = answering.await {
+            tracing::error!(%error, "acknowledgements have failed: messages will come again");
         }
     }
 
     /// Reads until `stop` or until something is wrong with the consumer; `false` when delivery has given up.
     async fn read_consumer(
         &mut self,
+        client: &Client,
         consumer: &jetstream::consumer::Consumer<pull::Config>,
-        waiting: &mut Waiting,
-        ledger: &SharedLedger,
+        taken: &mpsc::Sender<Taken>,
         stop: &CancellationToken,
     ) -> bool {
+        // A message that is larger than what is asked for is never sent.
+        let batch_bytes = BATCH_BYTES.max(client.server_info().max_payload + MESSAGE_BYTES_EXTRA);
         loop {
-            let batch = consumer.batch().max_messages(BATCH_MAX).expires(BATCH_EXPIRES).messages().await;
-            let mut messages = match batch {
+            let batch =
+                consumer.batch().max_messages(BATCH_MAX).max_bytes(batch_bytes).expires(BATCH_EXPIRES);
+            let mut messages = match batch.messages().await {
                 Ok(messages) => messages,
                 Err(error) => {
                     tracing::warn!(%error, "no messages can be asked for, trying again");
-                    waiting.rest(ledger, stop).await;
                     return true;
                 }
             };
             loop {
                 let ends = self.wait();
-                let goes_on = tokio::select! {
+                let next = tokio::select! {
                     biased;
                     () = stop.cancelled() => return true,
-                    () = waiting.tend(ledger) => true,
-                    message = messages.next() => {
-                        self.wake();
-                        let mut next = match message {
-                            None => break,
-                            Some(Ok(message)) => Some(message),
-                            Some(Err(error)) => {
-                                tracing::warn!(%error, "the consumer is gone: making it anew");
-                                waiting.rest(ledger, stop).await;
-                    return true;
-                            }
-                        };
-                        let mut goes_on = true;
-                        while let Some(message) = next.filter(|_| goes_on) {
-                            goes_on = self.take_kept(message, waiting).await;
-                            let waiting = tokio::task::unconstrained(messages.next()).now_or_never();
-                            next = waiting.flatten().and_then(Result::ok);
-                        }
-                        goes_on && self.pass().await
-                    }
+                    message = messages.next() => message,
                     () = sleep_until(ends) => {
                         self.wake();
-                        self.expire().await
+                        if !self.expire().await {
+                            return false;
+                        }
+                        continue;
                     }
                 };
-                if !goes_on {
+                self.wake();
+                let mut next = match next {
+                    None => break,
+                    Some(Ok(message)) => Some(message),
+                    Some(Err(error)) => {
+                        tracing::warn!(%error, "the consumer is gone: making it anew");
+                        return true;
+                    }
+                };
+                while let Some(message) = next {
+                    if !self.take_kept(client, message, taken).await {
+                        return false;
+                    }
+                    let waiting = tokio::task::unconstrained(messages.next()).now_or_never();
+                    next = waiting.flatten().and_then(Result::ok);
+                }
+                if !self.pass().await {
                     return false;
                 }
             }
@@ -206,21 +229,21 @@ impl NatsSource {
     }
 
     /// Takes a message; `false` when delivery has given up.
-    async fn take_kept(&mut self, message: Message, waiting: &mut Waiting) -> bool {
+    async fn take_kept(&mut self, client: &Client, message: Message, taken: &mpsc::Sender<Taken>) -> bool {
         let message = message.message;
-        let reply = message.reply.clone();
+        let Some(reply) = message.reply.clone() else { return true };
         let app = super::app(&message.subject);
         let found = self.inputs.iter_mut().enumerate().find(|(_, input)| input.pick.picks_app(app));
         let Some((index, Input { live, .. })) = found else {
-            // Nobody wants it.
-            waiting.answer(reply.into_iter().collect(), AckKind::Ack).await;
+            // Nobody wants it. An answer that is lost makes it come again.
+            let _ = client.publish(reply, AckKind::Ack.into()).await;
             return true;
         };
-        let taken = live.take(&message.payload).await && live.take(b"\n").await;
-        if let Some(reply) = reply {
-            waiting.streams[index].1.push(live.buffer.read_position(), reply);
-        }
-        taken
+        let goes_on = live.take(&message.payload).await && live.take(b"\n").await;
+        let end = live.buffer.read_position();
+        // The other end goes when this one does.
+        let _ = taken.send((index, end, reply)).await;
+        goes_on
     }
 }
 
