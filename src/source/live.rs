@@ -79,13 +79,12 @@ impl Live {
 
     /// What is left of a record is all that will come of it; `false` when delivery has given up.
     pub async fn end_record(&mut self) -> bool {
-        if self.buffer.is_empty() {
-            return true;
-        }
         let flow = self.feed.flow.clone();
-        let Some(reservation) = reserve(&flow, &self.give_up).await else { return false };
-        let elapsed_ms = self.clock.elapsed_ms();
-        self.feed.unfinished_line(&mut self.buffer, &self.facts, elapsed_ms, reservation).await;
+        while !self.buffer.is_empty() {
+            let Some(reservation) = reserve(&flow, &self.give_up).await else { return false };
+            let elapsed_ms = self.clock.elapsed_ms();
+            self.feed.unfinished_line(&mut self.buffer, &self.facts, elapsed_ms, reservation).await;
+        }
         true
     }
 
@@ -103,7 +102,7 @@ impl Live {
 
     /// Passes the last line, whether it has ended or not, and ends all joins; closes the stream.
     pub async fn end(mut self) {
-        if !self.pass().await || !self.flush().await {
+        if !(self.pass().await && self.end_record().await && self.flush().await) {
             self.feed.lose(&mut self.buffer, self.facts.stream);
         }
         self.feed.ledger.with(|ledger| ledger.close_stream(self.facts.stream));
@@ -111,11 +110,6 @@ impl Live {
 
     async fn flush(&mut self) -> bool {
         let flow = self.feed.flow.clone();
-        while !self.buffer.is_empty() {
-            let Some(reservation) = reserve(&flow, &self.give_up).await else { return false };
-            let elapsed_ms = self.clock.elapsed_ms();
-            self.feed.unfinished_line(&mut self.buffer, &self.facts, elapsed_ms, reservation).await;
-        }
         while let Some(reservation) = reserve(&flow, &self.give_up).await {
             let end = End::at(self.buffer.position());
             if !self.feed.flush(self.facts.stream, end, reservation).await {

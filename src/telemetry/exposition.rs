@@ -66,25 +66,14 @@ fn encode_number(encoder: &mut DescriptorEncoder<'_>, number: &Number, value: u6
         Unit::Bytes => Some(ShownUnit::Bytes),
         Unit::Seconds => Some(ShownUnit::Seconds),
     };
+    let kind = match number.kind {
+        Kind::Counter => MetricType::Counter,
+        Kind::Gauge => MetricType::Gauge,
+    };
+    let metric = encoder.encode_descriptor(number.name, number.help, unit.as_ref(), kind)?;
     match number.kind {
-        Kind::Counter => {
-            let metric = ConstCounter::new(value);
-            metric.encode(encoder.encode_descriptor(
-                number.name,
-                number.help,
-                unit.as_ref(),
-                metric.metric_type(),
-            )?)
-        }
-        Kind::Gauge => {
-            let metric = ConstGauge::new(value);
-            metric.encode(encoder.encode_descriptor(
-                number.name,
-                number.help,
-                unit.as_ref(),
-                metric.metric_type(),
-            )?)
-        }
+        Kind::Counter => ConstCounter::new(value).encode(metric),
+        Kind::Gauge => ConstGauge::new(value).encode(metric),
     }
 }
 

@@ -54,24 +54,12 @@ pub enum LoginError {
     Creds(PathBuf),
 }
 
-/// The variables and the credentials of the process.
-pub trait Surroundings {
-    /// A variable's value.
-    fn variable(&self, name: &str) -> Option<String>;
-}
-
-impl<F: Fn(&str) -> Option<String>> Surroundings for F {
-    fn variable(&self, name: &str) -> Option<String> {
-        self(name)
-    }
-}
-
 impl Login {
     /// Who a source's configuration says.
     ///
     /// # Errors
     /// When a secret is not where it should be.
-    pub fn find(source: &Source, surroundings: &impl Surroundings) -> Result<Self, LoginError> {
+    pub fn find(source: &Source, variable_of: &impl Fn(&str) -> Option<String>) -> Result<Self, LoginError> {
         if let Some(path) = &source.creds_file {
             let text = read(path)?;
             // Read by the library when it connects: known to be sound by then.
@@ -84,7 +72,7 @@ impl Login {
         }
         let secret = |file: &Option<PathBuf>, credential: &str, variable: &str| match file {
             Some(path) => read(path).map(Some),
-            None => from_surroundings(surroundings, credential, variable),
+            None => from_surroundings(variable_of, credential, variable),
         };
         match &source.user {
             Some(user) => match secret(&source.password_file, "nats_password", "NATS_PASSWORD")? {
@@ -117,15 +105,15 @@ impl Login {
 }
 
 fn from_surroundings(
-    surroundings: &impl Surroundings,
+    variable_of: &impl Fn(&str) -> Option<String>,
     credential: &str,
     variable: &str,
 ) -> Result<Option<SecretString>, LoginError> {
-    let folder = surroundings.variable("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    let folder = variable_of("CREDENTIALS_DIRECTORY").map(PathBuf::from);
     if let Some(path) = folder.map(|folder| folder.join(credential)).filter(|path| path.exists()) {
         return read(&path).map(Some);
     }
-    surroundings.variable(variable).map(|text| sound(&text, || variable.to_owned())).transpose()
+    variable_of(variable).map(|text| sound(&text, || variable.to_owned())).transpose()
 }
 
 fn read(path: &Path) -> Result<SecretString, LoginError> {
