@@ -183,6 +183,8 @@ pub struct Ledger {
     /// Streams whose mark may not be what it was when last asked.
     changed: BTreeSet<StreamId>,
     counts: Counts,
+    /// Lines that are open and that no stream holds: whoever goes on with theirs recovers them.
+    handed: u64,
 }
 
 impl Ledger {
@@ -200,8 +202,10 @@ impl Ledger {
     /// Enters the lines of a stream that a join held when its mark was saved: they are read again, and have no outcome.
     pub fn recover(&mut self, id: StreamId, held: &[Held]) {
         let lines = held.iter().filter(|held| !held.is_context()).count() as u64;
-        self.counts.recovered += lines;
-        self.counts.open += lines;
+        let handed = lines.min(self.handed);
+        self.handed -= handed;
+        self.counts.recovered += lines - handed;
+        self.counts.open += lines - handed;
         if let Some(stream) = self.streams.get_mut(&id) {
             stream.held.extend(held.iter().map(|held| (held.position, held.entered())));
             self.changed.insert(id);
@@ -230,6 +234,19 @@ impl Ledger {
         let lines = self.let_go(at);
         self.counts.open -= lines;
         self.counts.shutdown += lines;
+        self.forget_if_done(at.stream);
+    }
+
+    /// A join ends with its source, and another source goes on with the stream from `resume` on. A line before that is open
+    /// until it is recovered; one behind it is read again, as if it had not been.
+    pub fn hand_over(&mut self, at: HeldAt, resume: u64) {
+        let lines = self.let_go(at);
+        if at.position < resume {
+            self.handed += lines;
+        } else {
+            self.counts.open -= lines;
+            self.counts.read -= lines;
+        }
         self.forget_if_done(at.stream);
     }
 
@@ -364,6 +381,12 @@ impl Ledger {
     #[must_use]
     pub fn is_open(&self, id: StreamId) -> bool {
         self.streams.get(&id).is_some_and(|stream| !stream.spans.is_empty() || !stream.held.is_empty())
+    }
+
+    /// Whether all that was read of a stream has its outcome, but for what joins hold.
+    #[must_use]
+    pub fn is_read(&self, id: StreamId) -> bool {
+        self.streams.get(&id).is_none_or(|stream| stream.spans.is_empty())
     }
 
     /// How many lines of a stream have no outcome yet.

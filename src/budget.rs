@@ -50,11 +50,34 @@ impl Plan {
     }
 }
 
+/// What the open joins of one pass may take: the same for all, and another when a reload changes how many there are.
+#[derive(Clone, Debug, Default)]
+pub struct JoinShare(Arc<AtomicUsize>);
+
+impl JoinShare {
+    /// Divides the plan's bytes for joins among so many passes.
+    pub fn divide(&self, join_bytes: usize, passes: usize) {
+        self.0.store(join_bytes / passes.max(1), Ordering::Relaxed);
+    }
+
+    /// Its bytes at the moment.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl From<usize> for JoinShare {
+    fn from(bytes: usize) -> Self {
+        Self(Arc::new(AtomicUsize::new(bytes)))
+    }
+}
+
 /// The flow pool.
 #[derive(Clone, Debug)]
 pub struct Flow {
     bytes: Arc<Semaphore>,
-    total: usize,
+    total: Arc<AtomicUsize>,
     /// Sources that wait for bytes.
     waiting: Arc<AtomicUsize>,
     /// Sealed batches that are queued or in flight.
@@ -68,7 +91,7 @@ impl Flow {
     pub fn new(bytes: usize) -> Self {
         Self {
             bytes: Arc::new(Semaphore::new(bytes)),
-            total: bytes,
+            total: Arc::new(AtomicUsize::new(bytes)),
             waiting: Arc::default(),
             sealed: Arc::default(),
             pressure: Arc::default(),
@@ -112,14 +135,28 @@ impl Flow {
 
     /// All bytes of the pool.
     #[must_use]
-    pub const fn total(&self) -> usize {
-        self.total
+    pub fn total(&self) -> usize {
+        self.total.load(Ordering::Relaxed)
+    }
+
+    /// Makes the pool larger or smaller; what it is to lose and is reserved now goes when it comes back.
+    pub fn resize(&self, bytes: usize) {
+        let before = self.total.swap(bytes, Ordering::Relaxed);
+        if let Some(more) = bytes.checked_sub(before) {
+            return self.bytes.add_permits(more);
+        }
+        let (pool, less) = (Arc::clone(&self.bytes), bytes_to_permits(before - bytes));
+        tokio::spawn(async move {
+            if let Ok(permit) = pool.acquire_many_owned(less).await {
+                permit.forget();
+            }
+        });
     }
 
     /// Bytes reserved at the moment.
     #[must_use]
     pub fn in_use(&self) -> usize {
-        self.total - self.bytes.available_permits()
+        self.total().saturating_sub(self.bytes.available_permits())
     }
 }
 
@@ -235,5 +272,21 @@ mod tests {
         drop(second);
         assert_eq!(third.await.bytes(), PASS_BYTES);
         assert!(!flow.must_seal());
+    }
+
+    #[tokio::test]
+    async fn a_pool_that_shrinks_waits_for_what_is_reserved() {
+        let flow = Flow::new(2 * PASS_BYTES);
+        let (first, second) = (flow.reserve().await, flow.reserve().await);
+        flow.resize(PASS_BYTES);
+        tokio::task::yield_now().await;
+        drop(first);
+        assert_eq!(flow.in_use(), PASS_BYTES);
+        assert!(!flow.has_room(), "what came back is gone");
+        drop(second);
+        assert!(flow.has_room());
+        flow.resize(3 * PASS_BYTES);
+        let _all = (flow.reserve().await, flow.reserve().await, flow.reserve().await);
+        assert_eq!((flow.in_use(), flow.total()), (3 * PASS_BYTES, 3 * PASS_BYTES));
     }
 }

@@ -19,6 +19,7 @@ use std::{
 
 use clap::{Args, Parser, Subcommand};
 use hivetail_parsers::{ElixirFormat, Format, LogFormat, envelope::Envelope};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use toml::Spanned;
 
@@ -319,7 +320,9 @@ fn job(config: Config, kind: Kind) -> anyhow::Result<Option<Job>> {
 async fn run_job(job: Job, stop: &CancellationToken) -> anyhow::Result<ExitCode> {
     let dir = job.config.state.dir.clone();
     source::file::raise_limit();
-    match pipeline::run(job, stop.clone()).await {
+    // Only `hivetail run` has another one.
+    let (_, changes) = mpsc::channel(1);
+    match pipeline::run(job, stop.clone(), changes).await {
         Ok(report) => Ok(verdict(&report, stop.is_cancelled(), &dir)),
         Err(error) => cant_start(error),
     }

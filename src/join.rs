@@ -17,6 +17,7 @@ mod table;
 
 use crate::{
     ack::{Held, HeldAt, StreamId},
+    budget::JoinShare,
     pass::Chunk,
 };
 
@@ -40,7 +41,7 @@ pub struct Settings {
     /// How long a request waits for its end, in milliseconds.
     pub window_ms: u64,
     /// The most bytes that the open joins take.
-    pub bytes_max: usize,
+    pub share: JoinShare,
 }
 
 /// A line that a join took.

@@ -22,6 +22,7 @@ use hivetail_parsers::{Format, ParseError, Record, Scratch, Start, Timestamp, en
 use crate::{
     ack::{Claim, Held, HeldAt, Passed, StreamId},
     batch::Run,
+    budget::JoinShare,
     config::Source,
     dataset::{DatasetId, Datasets, Destination, Template},
     encode::{Constants, Encoder},
@@ -179,7 +180,7 @@ pub struct Pass {
 }
 
 impl Pass {
-    /// The pass that a source's configuration asks for; `dataset` is the process's own template, `join_bytes_max` what
+    /// The pass that a source's configuration asks for; `dataset` is the process's own template, `join_share` what
     /// open joins may take.
     #[must_use]
     pub fn new(
@@ -187,12 +188,12 @@ impl Pass {
         dataset: &Template,
         datasets: Arc<Mutex<Datasets>>,
         spares: Spares,
-        join_bytes_max: usize,
+        join_share: impl Into<JoinShare>,
     ) -> Self {
         let template = source.dataset.as_ref().map_or(dataset, |own| &own.0).clone();
         let destination = Destination::new(&template, &source.constants(), &datasets);
         let emitter = Emitter { template, destination, datasets, encoder: Encoder::default(), spares };
-        let reader = Reader::new(source, join_bytes_max);
+        let reader = Reader::new(source, join_share.into());
         let requests = reader.joins.requests.then(|| Requests::new(&reader.joins));
         Self {
             lanes: Lanes::new(source.envelope.0),

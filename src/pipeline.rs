@@ -6,6 +6,7 @@
 //! the batcher seals what it has, delivery finishes or gives up, the last checkpoint is saved.
 
 mod batching;
+mod content;
 mod delivery;
 mod saving;
 mod sources;
@@ -18,7 +19,9 @@ use std::{
 };
 
 use batching::Batching;
+pub use content::{Content, Difference};
 use delivery::Delivery;
+use sources::Sources;
 use tasks::Tasks;
 use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -29,7 +32,7 @@ use crate::{
     admin::{Admin, Desk},
     api_key,
     batch::Batcher,
-    budget::Flow,
+    budget::{Flow, JoinShare},
     checkpoint::{Loaded, Register, Store, StoreError},
     clock::Clock,
     config::{Config, SourceType},
@@ -105,6 +108,7 @@ pub enum StartError {
 /// What all tasks share.
 struct Shared {
     flow: Flow,
+    joins: JoinShare,
     ledger: Arc<SharedLedger>,
     metrics: Arc<Metrics>,
     register: Arc<Register>,
@@ -122,6 +126,7 @@ impl Shared {
         metrics.damaged_checkpoints.store(loaded.damaged as u64, Ordering::Relaxed);
         Self {
             flow: Flow::new(config.plan().map_or(0, |plan| plan.flow_bytes)),
+            joins: JoinShare::default(),
             ledger: Arc::default(),
             metrics: Arc::new(metrics),
             register: Arc::new(Register::new(loaded)),
@@ -147,11 +152,16 @@ impl Shared {
     }
 }
 
-/// Runs until `stop` is cancelled or the input ends, and drains.
+/// Runs until `stop` is cancelled or the input ends, and drains. Meanwhile `changes` bring other jobs, of which only the
+/// sources differ.
 ///
 /// # Errors
 /// When it can't start.
-pub async fn run(job: Job, stop: CancellationToken) -> Result<Report, StartError> {
+pub async fn run(
+    job: Job,
+    stop: CancellationToken,
+    mut changes: mpsc::Receiver<Job>,
+) -> Result<Report, StartError> {
     let config = &job.config;
     let logins = logins(config)?;
     let (store, loaded) = match job.keeps_state.then(|| Store::open(&config.state.dir)).transpose()? {
@@ -187,9 +197,8 @@ pub async fn run(job: Job, stop: CancellationToken) -> Result<Report, StartError
     });
     let drain = TaskTracker::new();
     let reading = stop.child_token();
-    let inputs = sources::spawn(&job, &shared, &to_batcher, &reading, &drain, logins);
-    // The batcher ends when the last source has dropped its own.
-    drop(to_batcher);
+    let mut sources = Sources::new(&shared, to_batcher, &reading, &drain);
+    sources.begin(&job, logins);
     shared.tasks.spawn(&drain, "batcher", batching.run(runs));
     shared.tasks.spawn(&drain, "delivery", courier.run(parcels));
     drain.close();
@@ -202,11 +211,16 @@ pub async fn run(job: Job, stop: CancellationToken) -> Result<Report, StartError
     let pulse = tokio::spawn(service::tell_pulse(shared.tasks.pulse()));
     service::tell(service::State::Ready);
     let summaries = tokio::spawn(log_summaries(Arc::clone(&instruments)));
-    tokio::select! {
-        () = inputs.wait() => {}
-        () = stop.cancelled() => {}
+    loop {
+        tokio::select! {
+            () = sources.ended() => break,
+            () = stop.cancelled() => break,
+            Some(job) = changes.recv() => change(&mut sources, &job).await,
+        }
     }
     reading.cancel();
+    // The batcher ends when the last source has dropped its end of the queue, too.
+    drop(sources);
     let deadlines = Deadlines::from_now(config.limits.shutdown_ms.as_ms());
     drain_until(&deadlines, &drain, &shared.give_up).await;
     summaries.abort();
@@ -220,6 +234,15 @@ pub async fn run(job: Job, stop: CancellationToken) -> Result<Report, StartError
     }
     instruments.log_summary();
     Ok(report(&shared, spool.as_deref()))
+}
+
+/// Goes on with the sources of another job.
+async fn change(sources: &mut Sources<'_>, job: &Job) {
+    match logins(&job.config) {
+        Ok(logins) => sources.change(job, logins).await,
+        Err(error) => tracing::error!(%error, "the new sources can't be begun: going on with the old ones"),
+    }
+    service::tell(service::State::Ready);
 }
 
 /// Whether a job can be started as far as files and secrets are concerned that it names.

@@ -12,14 +12,18 @@ pub mod live;
 pub mod nats;
 pub mod stdin;
 
-use std::sync::{Arc, Mutex, PoisonError, atomic::Ordering};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
+};
 
 use tokio::sync::mpsc;
 
 use crate::{
-    ack::{Claim, End, Held, Outcome, Passed, SharedLedger, StreamId},
+    ack::{Claim, End, Held, HeldAt, Outcome, Passed, SharedLedger, StreamId},
     batch::{Key, Run},
     budget::{Flow, Reservation},
+    checkpoint::Identity,
     clock::Clock,
     dataset::{DatasetId, Datasets},
     deliver::holds::Holds,
@@ -27,6 +31,27 @@ use crate::{
     pass::{Chunk, Encoded, Moment, Pass, StreamFacts},
     telemetry::Metrics,
 };
+
+/// What a source leaves behind when it ends before its input does: another may go on with it.
+#[derive(Debug, Default)]
+pub struct Left {
+    /// Its streams, but for those that nobody can go on with.
+    pub streams: BTreeSet<StreamId>,
+    /// The files that it followed.
+    pub files: Vec<Identity>,
+    /// The lines that its open joins hold.
+    pub held: Vec<HeldAt>,
+}
+
+impl Left {
+    /// Of a pass and its streams.
+    #[must_use]
+    pub fn of(pass: &mut Pass, streams: impl IntoIterator<Item = StreamId>) -> Self {
+        let held = pass.abandon();
+        let streams = held.iter().map(|at| at.stream).chain(streams).collect();
+        Self { streams, files: Vec::new(), held }
+    }
+}
 
 /// What every source feeds.
 #[derive(Debug)]

@@ -129,3 +129,24 @@ fn a_line_can_be_an_events_and_a_requests_context_at_once() {
         assert_eq!(ledger.counts(), Counts { read: 3, accepted: 2, joined: 1, ..Counts::default() });
     }
 }
+
+#[test]
+fn lines_that_joins_held_are_open_once_whoever_goes_on_with_them() {
+    let mut ledger = Ledger::default();
+    let stream = ledger.open_stream(End::default());
+    let span = ledger.open_span(stream, 20, Passed { lines: 1, ..Passed::default() }, &[held(5, 0)]);
+    ledger.open_span(stream, 30, Passed::default(), &[held(25, 0), held(28, Held::CONTEXT)]);
+    ledger.decide(&Claim { span, events: 1, lines: 1, held: Box::default() }, 1, Outcome::Accepted);
+    let at = |position, context| HeldAt { stream, position, context };
+    // The other source goes on from 20: it recovers the line at 5, and reads those behind once more.
+    [at(5, false), at(25, false), at(28, true)].into_iter().for_each(|at| ledger.hand_over(at, 20));
+    ledger.close_stream(stream);
+    assert_eq!(ledger.mark(stream), None);
+    assert_eq!(ledger.counts(), Counts { read: 2, accepted: 1, open: 1, ..Counts::default() });
+    let next = ledger.open_stream(End::at(20));
+    ledger.recover(next, &[held(5, 0)]);
+    assert_eq!(ledger.counts(), Counts { read: 2, accepted: 1, open: 1, ..Counts::default() });
+    ledger.release(HeldAt { stream: next, position: 5, context: false });
+    assert_eq!(ledger.counts().balance(), 0);
+    assert_eq!(ledger.counts().open, 0);
+}

@@ -18,14 +18,16 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
 use super::{Change, Due, Entry, Identity, Loaded};
-use crate::ack::{Ledger, SharedLedger, StreamId};
+use crate::{
+    ack::{Ledger, SharedLedger, StreamId},
+    source::Left,
+};
 
 /// All files of a process.
 #[derive(Debug, Default)]
 pub struct Register {
     files: Mutex<Files>,
     changed: Notify,
-    saved_at: Option<SystemTime>,
     damaged: bool,
 }
 
@@ -44,6 +46,8 @@ struct Files {
     changed: BTreeSet<StreamId>,
     /// Changes that are not of a stream.
     others: Vec<Change>,
+    /// When those who followed `pending` ended.
+    left_at: Option<SystemTime>,
 }
 
 /// How far a file was shipped.
@@ -68,20 +72,16 @@ impl Register {
         let files = Files {
             pending: loaded.entries.into_iter().map(|entry| (entry.id, entry)).collect(),
             looked: loaded.looked.into_iter().collect(),
+            left_at: loaded.saved_at,
             ..Files::default()
         };
-        Self {
-            files: Mutex::new(files),
-            changed: Notify::new(),
-            saved_at: loaded.saved_at,
-            damaged: loaded.damaged > 0,
-        }
+        Self { files: Mutex::new(files), changed: Notify::new(), damaged: loaded.damaged > 0 }
     }
 
-    /// When the last run saved last.
+    /// When the last run saved last, or a source of this one ended.
     #[must_use]
-    pub const fn saved_at(&self) -> Option<SystemTime> {
-        self.saved_at
+    pub fn left_at(&self) -> Option<SystemTime> {
+        self.files().left_at
     }
 
     /// Resolves when there was something to save since the last call that is not the ledger's.
@@ -166,6 +166,29 @@ impl Register {
     pub fn pending(&self, is_meant: impl Fn(&Path) -> bool) -> Vec<Entry> {
         let Files { pending, given, .. } = &mut *self.files();
         pending.values().filter(|entry| is_meant(&entry.path) && given.insert(entry.id)).cloned().collect()
+    }
+
+    /// A source has ended: its files are those of a last run, which another source goes on with from their marks.
+    pub fn hand_over(&self, ledger: &mut Ledger, left: &Left, left_at: SystemTime) {
+        let files = &mut *self.files();
+        files.left_at = Some(left_at);
+        for stream in &left.streams {
+            let entry = files.entry(ledger, *stream);
+            // What has no entry is asked for again, or is decided.
+            let resume = entry.as_ref().map_or(0, |entry| entry.resume);
+            left.held.iter().filter(|at| at.stream == *stream).for_each(|at| ledger.hand_over(*at, resume));
+            ledger.close_stream(*stream);
+            let known = files.known.remove(stream);
+            if let Some(entry) = entry {
+                files.given.remove(&entry.id);
+                files.others.push(Change::Put(entry.clone()));
+                files.pending.insert(entry.id, entry);
+            } else if let Some(known) = known {
+                files.others.push(Change::Remove(known.id));
+            }
+        }
+        files.claimed.retain(|identity| !left.files.contains(identity));
+        self.changed.notify_one();
     }
 
     /// A file of the last run was looked for in vain.

@@ -8,7 +8,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de};
 
 use super::{Source, value::Ranged};
-use crate::join::{Settings, lines::Rule};
+use crate::{
+    budget::JoinShare,
+    join::{Settings, lines::Rule},
+};
 
 /// The most memory that a compiled pattern takes.
 const PATTERN_BYTES_MAX: usize = 1_000_000;
@@ -143,13 +146,13 @@ impl Source {
     /// Whether its open joins may take memory: all do that have lines to put together.
     #[must_use]
     pub fn joins_anything(&self) -> bool {
-        let settings = self.joins(0);
+        let settings = self.joins(JoinShare::default());
         settings.requests || !matches!(settings.rule, Rule::Off) || self.envelope.0.splits()
     }
 
-    /// How its joins work, which may take `bytes_max`.
+    /// How its joins work, which may take `share`.
     #[must_use]
-    pub fn joins(&self, bytes_max: usize) -> Settings {
+    pub fn joins(&self, share: JoinShare) -> Settings {
         let default = JoinTable::default();
         let table = match &self.join {
             Some(Join::By(table)) => table,
@@ -172,7 +175,7 @@ impl Source {
                 && (self.is_logger() || self.format.0 == Format::LoggerJson),
             query_events: self.query_events,
             window_ms: self.request_window_s.get() as u64 * 1_000,
-            bytes_max,
+            share,
         }
     }
 }

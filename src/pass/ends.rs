@@ -168,13 +168,13 @@ impl Pass {
         true
     }
 
-    const fn is_mostly_pending(&self) -> bool {
-        self.pending_bytes > self.reader.joins.bytes_max / 2
+    fn is_mostly_pending(&self) -> bool {
+        self.pending_bytes > self.reader.joins.share.bytes() / 2
     }
 
     fn is_over(&self) -> bool {
         let requests = self.outlet.requests.as_ref();
         let bytes = self.pending_bytes + requests.map_or(0, Requests::bytes);
-        bytes > self.reader.joins.bytes_max || requests.is_some_and(Requests::is_crowded)
+        bytes > self.reader.joins.share.bytes() || requests.is_some_and(Requests::is_crowded)
     }
 }

@@ -8,6 +8,7 @@ use hivetail_parsers::{
 
 use super::Moment;
 use crate::{
+    budget::JoinShare,
     config::{Source, SourceType, Zone},
     join::{
         Settings,
@@ -31,13 +32,13 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn new(source: &Source, join_bytes_max: usize) -> Self {
+    pub(super) fn new(source: &Source, share: JoinShare) -> Self {
         let constants = source.constants();
         Self {
             envelope: source.envelope.0,
             by_runtime: source.kind == SourceType::Kubernetes,
             parser: parser(source),
-            joins: source.joins(join_bytes_max),
+            joins: source.joins(share),
             zone: source.timezone.clone(),
             removes_reserved: constants.iter().any(|(name, _)| is_ever_parsed(name, source.envelope.0)),
             reserved: source.reserved(),

@@ -37,7 +37,7 @@ use std::{
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::Feed;
+use super::{Feed, Left};
 use crate::{
     ack::StreamId, budget::Reservation, checkpoint::Register, encode::Constants, frame::LineBuffer,
     source::kubernetes::Container,
@@ -166,11 +166,12 @@ impl FileSource {
     }
 
     /// Follows the files until `stop`, or with `once` until they are read.
-    pub async fn run(mut self, stop: CancellationToken) {
+    pub async fn run(mut self, stop: CancellationToken) -> Left {
         let mut watch = Watch::nothing(self.settings.poll);
         self.begin(&mut watch);
         if self.settings.once {
-            return self.read_all(&stop).await;
+            self.read_all(&stop).await;
+            return self.left();
         }
         let (flow, mut holds) = (self.feed.flow.clone(), self.feed.holds.clone());
         let (mut reconcile_at, mut tick_at) = (self.next_reconcile(&watch), Instant::now() + TICK_INTERVAL);
@@ -189,7 +190,10 @@ impl FileSource {
             tokio::select! {
                 // News first: a file may be gone before it is opened. But there must be some reading, too.
                 biased;
-                () = stop.cancelled() => return self.end().await,
+                () = stop.cancelled() => {
+                    self.end().await;
+                    return self.left();
+                }
                 change = watch.next(), if news_in_row < NEWS_IN_ROW_MAX => {
                     news_in_row += 1;
                     self.news(change, &mut watch);
@@ -213,6 +217,12 @@ impl FileSource {
                 () = std::future::ready(()), if news_in_row >= NEWS_IN_ROW_MAX => news_in_row = 0,
             }
         }
+    }
+
+    fn left(mut self) -> Left {
+        let files = self.table.files.values();
+        let left = Left::of(&mut self.feed.pass, files.clone().map(|followed| followed.stream));
+        Left { files: files.map(|followed| followed.identity).collect(), ..left }
     }
 
     /// Finds what was followed before, and then everything else.

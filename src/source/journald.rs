@@ -25,7 +25,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::task_tracker::TaskTrackerToken};
 
 use self::cursors::Cursors;
-use super::live::Live;
+use super::{Left, live::Live};
 use crate::{
     ack::{Mark, SharedLedger, StreamId},
     config::{Source, Start},
@@ -109,7 +109,12 @@ struct Keeper {
 
 impl JournaldSource {
     /// Reads until `stop`, then waits for the outcome of what was read. `input` is dropped when nothing more is read.
-    pub async fn run(mut self, stop: CancellationToken, give_up: CancellationToken, input: TaskTrackerToken) {
+    pub async fn run(
+        mut self,
+        stop: CancellationToken,
+        give_up: CancellationToken,
+        input: TaskTrackerToken,
+    ) -> Left {
         self.live.open();
         let mut keeper = Keeper::new(&self.settings, &self.live);
         let mut goes_on = true;
@@ -135,6 +140,7 @@ impl JournaldSource {
         }
         drop(input);
         // Joins are not ended: their entries are read again.
+        let left = Left::of(&mut self.live.feed.pass, [self.live.facts.stream]);
         drop(self.live);
         while !keeper.is_done() && !give_up.is_cancelled() {
             tokio::select! {
@@ -143,6 +149,7 @@ impl JournaldSource {
             }
         }
         keeper.save().await;
+        left
     }
 
     /// Reads what journalctl writes, until it ends or `stop`; `false` when delivery has given up.
@@ -280,7 +287,7 @@ impl Keeper {
 
     /// Whether all that was read has its outcome, but for what joins hold.
     fn is_done(&self) -> bool {
-        self.ledger.read(|ledger| ledger.progress(self.stream)).is_none_or(|(_, oldest)| oldest.is_none())
+        self.ledger.read(|ledger| ledger.is_read(self.stream))
     }
 }
 

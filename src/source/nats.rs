@@ -21,11 +21,11 @@ use std::{
 };
 
 use async_nats::{Client, ConnectErrorKind, Event};
-use tokio::time::Instant;
+use tokio::{sync::Notify, time::Instant};
 use tokio_util::{sync::CancellationToken, task::task_tracker::TaskTrackerToken};
 
 use self::login::Login;
-use super::live::Live;
+use super::{Left, live::Live};
 use crate::{
     checkpoint::Register,
     config::{JetStream, Pick, Ranged, Source},
@@ -84,9 +84,9 @@ impl Settings {
 
 impl Settings {
     /// Connects, and stays connected. An address that is not there is tried for as long as it takes.
-    async fn connect(&self, metrics: &Arc<Metrics>) -> Client {
+    async fn connect(&self, metrics: &Arc<Metrics>, reconnected: &Arc<Notify>) -> Client {
         loop {
-            match self.try_to_connect(Arc::clone(metrics)).await {
+            match self.try_to_connect(Arc::clone(metrics), Arc::clone(reconnected)).await {
                 Ok(client) => return client,
                 Err(error) => {
                     tracing::error!(url = self.url, %error, "NATS can't be used, trying again");
@@ -96,7 +96,11 @@ impl Settings {
         }
     }
 
-    async fn try_to_connect(&self, metrics: Arc<Metrics>) -> Result<Client, async_nats::ConnectError> {
+    async fn try_to_connect(
+        &self,
+        metrics: Arc<Metrics>,
+        reconnected: Arc<Notify>,
+    ) -> Result<Client, async_nats::ConnectError> {
         let options = self.login.options();
         let mut options = options.map_err(|error| {
             async_nats::error::Error::with_source(ConnectErrorKind::Authentication, error)
@@ -104,7 +108,13 @@ impl Settings {
         if let Some(ca_file) = &self.ca_file {
             options = options.add_root_certificates(ca_file.clone());
         }
-        let (is_slow, url) = (AtomicBool::new(false), self.url.clone());
+        let connection = Connection {
+            url: self.url.clone(),
+            metrics,
+            reconnected,
+            is_slow: false.into(),
+            is_up: false.into(),
+        };
         options
             .name("hivetail")
             .retry_on_initial_connect()
@@ -116,7 +126,7 @@ impl Settings {
                 doubled.min(RECONNECT_MAX).mul_f64(fastrand::f64().mul_add(0.5, 0.5))
             })
             .event_callback(move |event| {
-                tell(&event, &url, &metrics, &is_slow);
+                connection.tell(&event);
                 std::future::ready(())
             })
             .connect(&self.url)
@@ -144,11 +154,18 @@ pub struct NatsSource {
     pub register: Arc<Register>,
     /// Counts.
     pub metrics: Arc<Metrics>,
+    /// Hears when the connection is there, and there again.
+    pub reconnected: Arc<Notify>,
 }
 
 impl NatsSource {
     /// Reads until `stop`. `input` is dropped when nothing more is read.
-    pub async fn run(mut self, stop: CancellationToken, give_up: CancellationToken, input: TaskTrackerToken) {
+    pub async fn run(
+        mut self,
+        stop: CancellationToken,
+        give_up: CancellationToken,
+        input: TaskTrackerToken,
+    ) -> Left {
         for Input { live, .. } in &mut self.inputs {
             live.open();
             if self.settings.jetstream.is_none() {
@@ -156,12 +173,15 @@ impl NatsSource {
             }
         }
         let connected = tokio::select! {
-            client = self.settings.connect(&self.metrics) => Some(client),
+            client = self.settings.connect(&self.metrics, &self.reconnected) => Some(client),
             () = stop.cancelled() => None,
         };
-        let Some(client) = connected else { return };
+        let Some(client) = connected else { return Left::default() };
         match self.settings.jetstream.clone() {
-            None => self.read_core(client, &stop, input).await,
+            None => {
+                self.read_core(client, &stop, input).await;
+                Left::default()
+            }
             Some(stream) => self.read_stream(client, &stream, &stop, &give_up, input).await,
         }
     }
@@ -216,29 +236,54 @@ async fn sleep_until(at: Option<Instant>) {
     }
 }
 
-/// Says and counts what the connection goes through.
-fn tell(event: &Event, url: &str, metrics: &Metrics, is_slow: &AtomicBool) {
-    match event {
-        Event::Connected => {
-            metrics.nats_connected.fetch_add(1, Ordering::Relaxed);
-            tracing::info!(url, "connected to NATS");
-        }
-        Event::Disconnected => {
-            let left = metrics.nats_connected.load(Ordering::Relaxed).saturating_sub(1);
-            metrics.nats_connected.store(left, Ordering::Relaxed);
-            tracing::warn!(url, "NATS is gone: connecting again");
-        }
-        Event::SlowConsumer(_) => {
-            if !is_slow.swap(true, Ordering::Relaxed) {
-                tracing::error!(
-                    url,
-                    "messages come faster than they can be taken: some are lost, and counted (nats_lost)"
-                );
+/// What a connection goes through is said and counted; one that ends is up no more.
+struct Connection {
+    url: String,
+    metrics: Arc<Metrics>,
+    reconnected: Arc<Notify>,
+    is_slow: AtomicBool,
+    is_up: AtomicBool,
+}
+
+impl Connection {
+    fn set_up(&self, is_up: bool) {
+        match (self.is_up.swap(is_up, Ordering::Relaxed), is_up) {
+            (false, true) => self.metrics.nats_connected.fetch_add(1, Ordering::Relaxed),
+            (true, false) => self.metrics.nats_connected.fetch_sub(1, Ordering::Relaxed),
+            _ => 0,
+        };
+    }
+
+    fn tell(&self, event: &Event) {
+        let url = &self.url;
+        match event {
+            Event::Connected => {
+                self.set_up(true);
+                self.reconnected.notify_one();
+                tracing::info!(url, "connected to NATS");
             }
+            Event::Disconnected => {
+                self.set_up(false);
+                tracing::warn!(url, "NATS is gone: connecting again");
+            }
+            Event::SlowConsumer(_) => {
+                if !self.is_slow.swap(true, Ordering::Relaxed) {
+                    tracing::error!(
+                        url,
+                        "messages come faster than they can be taken: some are lost, and counted (nats_lost)"
+                    );
+                }
+            }
+            Event::ServerError(error) => tracing::error!(url, %error, "NATS complains"),
+            Event::ClientError(error) => tracing::warn!(url, %error, "NATS can't be reached, trying again"),
+            Event::LameDuckMode | Event::Draining | Event::Closed => tracing::info!(url, %event, "NATS"),
         }
-        Event::ServerError(error) => tracing::error!(url, %error, "NATS complains"),
-        Event::ClientError(error) => tracing::warn!(url, %error, "NATS can't be reached, trying again"),
-        Event::LameDuckMode | Event::Draining | Event::Closed => tracing::info!(url, %event, "NATS"),
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.set_up(false);
     }
 }
 

@@ -7,6 +7,7 @@
 #![expect(clippy::panic, clippy::unwrap_used, reason = "helpers of tests fail by panicking, as tests do")]
 
 mod admin;
+mod changes;
 mod cli;
 mod config;
 mod corpus;

@@ -17,21 +17,28 @@ use crate::{
     support::{Stage, hivetail, signal, soon, spawn_run, text},
 };
 
-/// A server of the test's own, with a password.
-struct Server {
+mod logins;
+
+/// A server of the test's own, with a password if nothing else is said.
+pub(crate) struct Server {
     process: Child,
     dir: TempDir,
     port: u16,
 }
 
 impl Server {
+    pub(crate) async fn start() -> Option<Self> {
+        Self::configured("authorization { user: my-org, password: fm2_secret }").await
+    }
+
     /// Starts one; `None`, which `tests/tools` has said, where there is no nats-server. In CI there is.
-    async fn start() -> Option<Self> {
+    async fn configured(settings: &str) -> Option<Self> {
         let dir = tempfile::tempdir().expect("a folder");
         if Command::new("nats-server").arg("--version").stdout(Stdio::null()).status().is_err() {
             assert!(std::env::var_os("CI").is_none(), "CI has nats-server");
             return None;
         }
+        fs::write(dir.path().join("config"), settings).expect("room on the disk");
         let (process, port) = Self::spawn(dir.path(), -1).await;
         Some(Self { process, dir, port })
     }
@@ -39,8 +46,10 @@ impl Server {
     async fn spawn(dir: &Path, port: i32) -> (Child, u16) {
         let mut command = Command::new("nats-server");
         command
-            .args(["-a", "127.0.0.1", "-js", "--user", "my-org", "--pass", "fm2_secret", "-p"])
-            .arg(port.to_string());
+            .args(["-a", "127.0.0.1", "-js", "-p"])
+            .arg(port.to_string())
+            .arg("-c")
+            .arg(dir.join("config"));
         command.arg("-sd").arg(dir).arg("--ports_file_dir").arg(dir).arg("-l").arg(dir.join("log"));
         let process = command.spawn().expect("it starts");
         let ports = dir.join(format!("nats-server_{}.ports", process.id()));
@@ -69,14 +78,14 @@ impl Server {
         self.process.wait().expect("it has ended");
     }
 
-    async fn client(&self) -> async_nats::Client {
+    pub(crate) async fn client(&self) -> async_nats::Client {
         let options =
             async_nats::ConnectOptions::with_user_and_password("my-org".into(), "fm2_secret".into());
         soon("a connection", options.connect(format!("127.0.0.1:{}", self.port))).await.expect("a connection")
     }
 
     /// A configuration with a source that reads here.
-    fn toml(&self, stage: &Stage, source: &str, rest: &str) -> String {
+    pub(crate) fn toml(&self, stage: &Stage, source: &str, rest: &str) -> String {
         let password = stage.path("password");
         fs::write(&password, "FlyV1 fm2_secret\n").expect("room on the disk");
         format!(
@@ -109,7 +118,7 @@ fn numbered(n: usize) -> String {
     message("web", &format!("{{\"n\":\"{n}\"}}"))
 }
 
-async fn publish(client: &async_nats::Client, from: usize, count: usize) {
+pub(crate) async fn publish(client: &async_nats::Client, from: usize, count: usize) {
     for n in from..from + count {
         client.publish("logs.web.sjc.0e28", numbered(n).into()).await.expect("a connection");
     }
@@ -117,7 +126,7 @@ async fn publish(client: &async_nats::Client, from: usize, count: usize) {
 }
 
 /// Publishes until something of it arrives: only then is it certain that the agent has subscribed.
-async fn until_heard(stage: &Stage, client: &async_nats::Client) {
+pub(crate) async fn until_heard(stage: &Stage, client: &async_nats::Client) {
     let heard = async {
         while stage.hive.stats().events_accepted == 0 {
             client
@@ -131,13 +140,13 @@ async fn until_heard(stage: &Stage, client: &async_nats::Client) {
 }
 
 /// How often each number arrived.
-fn numbers(stage: &Stage) -> BTreeMap<String, usize> {
+pub(crate) fn numbers(stage: &Stage) -> BTreeMap<String, usize> {
     let mut numbers = stage.seen("n");
     numbers.remove("");
     numbers
 }
 
-async fn all_of(stage: &Stage, count: usize) {
+pub(crate) async fn all_of(stage: &Stage, count: usize) {
     soon(&format!("{count} numbers"), async {
         while numbers(stage).len() < count {
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -329,20 +338,31 @@ async fn a_kept_stream_survives_kills_of_the_agent_and_of_the_server() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_consumer_that_the_server_has_lost_is_made_anew() {
+async fn a_consumer_that_the_server_has_lost_is_made_anew_where_it_was() {
     let Some(server) = Server::start().await else { return };
     let stage = Stage::new().await;
     let stream = kept(&server).await;
     let client = server.client().await;
+    let toml = server.toml(&stage, KEPT, "[batch]\nmax_age_ms = 50");
     publish(&client, 0, 100).await;
-    let agent = stage.start(&server.toml(&stage, KEPT, "[batch]\nmax_age_ms = 50"), false);
+    let agent = stage.start(&toml, false);
     all_of(&stage, 100).await;
     acknowledged(&stream).await;
-    stream.delete_consumer("hivetail").await.expect("it is there");
+    agent.stopped().await;
+    // An agent knows how far the acknowledgements went when it last asked, as it does when it begins.
+    let agent = stage.start(&toml, false);
     publish(&client, 100, 100).await;
     all_of(&stage, 200).await;
+    stream.delete_consumer("hivetail").await.expect("it is there");
+    publish(&client, 200, 100).await;
+    all_of(&stage, 300).await;
     acknowledged(&stream).await;
     agent.stopped().await;
+    let numbers = numbers(&stage);
+    assert!(
+        (0..100).all(|n| numbers[&n.to_string()] == 1),
+        "what was acknowledged before comes again: {numbers:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

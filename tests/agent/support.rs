@@ -17,7 +17,7 @@ use hivetail::{
     pipeline::{self, Job},
 };
 use tempfile::TempDir;
-use tokio::task::JoinHandle;
+use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 /// Longer than anything here takes; a test that waits so long has failed.
@@ -62,17 +62,10 @@ impl Stage {
 
     /// Starts an agent in this process.
     pub(crate) fn start(&self, toml: &str, once: bool) -> Agent {
-        let config = Config::parse("test.toml", toml).unwrap_or_else(|error| panic!("{error}"));
-        let stop = CancellationToken::new();
-        let job = Job {
-            config,
-            api_key: Found { key: "test".into(), file: None },
-            once,
-            keeps_state: true,
-            adopts: false,
-        };
-        let task = tokio::spawn(pipeline::run(job, stop.clone()));
-        Agent { stop, task }
+        let (stop, job) = (CancellationToken::new(), job(toml, once));
+        let (changes, changed) = mpsc::channel(1);
+        let task = tokio::spawn(pipeline::run(job, stop.clone(), changed));
+        Agent { stop, task, changes }
     }
 
     /// Ships what is there and checks that every line has its outcome.
@@ -109,10 +102,22 @@ pub(crate) fn text(event: &Event, field: &str) -> String {
 /// An agent in this process.
 pub(crate) struct Agent {
     stop: CancellationToken,
+    changes: mpsc::Sender<Job>,
     task: JoinHandle<Result<pipeline::Report, pipeline::StartError>>,
 }
 
+fn job(toml: &str, once: bool) -> Job {
+    let config = Config::parse("test.toml", toml).unwrap_or_else(|error| panic!("{error}"));
+    let api_key = Found { key: "test".into(), file: None };
+    Job { config, api_key, once, keeps_state: true, adopts: false }
+}
+
 impl Agent {
+    /// Goes on with other sources.
+    pub(crate) async fn change(&self, toml: &str) {
+        self.changes.send(job(toml, false)).await.expect("it runs");
+    }
+
     pub(crate) async fn stopped(self) -> Counts {
         self.stop.cancel();
         self.ended().await

@@ -87,7 +87,7 @@ impl FileSource {
             self.follow_again(entry, &place, watch);
         }
         lost.into_iter().for_each(|entry| self.forget(&entry));
-        if let Some(stopped_at) = self.register.saved_at() {
+        if let Some(stopped_at) = self.register.left_at() {
             self.follow_unseen(&bases, stopped_at, None);
         }
     }

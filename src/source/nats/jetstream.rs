@@ -1,25 +1,28 @@
 //! `JetStream`: a stream that the server keeps, read by one durable consumer.
 //!
 //! A message is acknowledged when all its lines have their outcome; until then the server is told, now and then, that it is
-//! being worked on. What is not acknowledged when the agent ends comes again, maybe behind newer messages.
+//! being worked on. What is not acknowledged when the agent ends comes again, maybe behind newer messages. A consumer that the
+//! server has lost is made anew where its acknowledgements ended.
 
 use std::{sync::Arc, time::Duration};
 
 use async_nats::{
     Client, Subject,
+    datetime::DateTime,
     jetstream::{
         self, AckKind, Message,
-        consumer::{AckPolicy, pull},
+        consumer::{AckPolicy, Consumer, DeliverPolicy, pull},
+        context::ConsumerInfoErrorKind,
     },
 };
 use futures_util::{FutureExt, StreamExt};
 use tokio::{
     sync::mpsc,
-    time::{MissedTickBehavior, interval},
+    time::{Instant, MissedTickBehavior, interval},
 };
 use tokio_util::{sync::CancellationToken, task::task_tracker::TaskTrackerToken};
 
-use super::{Input, NatsSource, Settings, acks::Acks, sleep_until};
+use super::{Input, Left, NatsSource, Settings, acks::Acks, sleep_until};
 use crate::{
     ack::{Mark, SharedLedger, StreamId},
     config::JetStream,
@@ -31,7 +34,7 @@ pub(super) const BATCH_MAX: usize = 1_000;
 const BATCH_BYTES: usize = 1_048_576;
 /// What a message has beside its payload.
 const MESSAGE_BYTES_EXTRA: usize = 65_536;
-/// For how long the server collects them, if there are fewer. What was asked of a server that is gone is asked again then.
+/// For how long the server collects them, if there are fewer.
 const BATCH_EXPIRES: Duration = Duration::from_secs(5);
 /// For the last answers.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
@@ -42,6 +45,17 @@ const PROGRESS_INTERVAL: Duration = Duration::from_secs(6);
 const ACK_INTERVAL: Duration = Duration::from_millis(100);
 /// After an error.
 const RETRY_INTERVAL: Duration = Duration::from_secs(2);
+
+/// How often it is asked how far the acknowledgements go.
+const FLOOR_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How far the acknowledgements of a consumer go without a gap, when it was last asked.
+#[derive(Clone, Copy, Debug)]
+struct Floor {
+    sequence: u64,
+    /// When the stream was made: another one of its name begins to count anew.
+    of: DateTime,
+}
 
 /// A message that was taken: of which input, where its bytes end in that one's stream, and where its answer goes.
 type Taken = (usize, u64, Subject);
@@ -137,21 +151,21 @@ impl NatsSource {
         stop: &CancellationToken,
         give_up: &CancellationToken,
         input: TaskTrackerToken,
-    ) {
-        let Some(first) = self.inputs.first() else { return };
+    ) -> Left {
+        let Some(first) = self.inputs.first() else { return Left::default() };
         let ledger = Arc::clone(&first.live.feed.ledger);
         let answering = Answering::new(client.clone(), ledger, &self.inputs);
         let (taken, messages) = mpsc::channel(BATCH_MAX);
         let answering = tokio::spawn(answering.run(messages, give_up.clone()));
         let context = jetstream::new(client.clone());
-        let mut goes_on = true;
+        let (mut goes_on, mut floor) = (true, None);
         while goes_on && !stop.is_cancelled() {
             let consumer = tokio::select! {
                 () = stop.cancelled() => break,
-                consumer = self.settings.consumer(&context, names) => consumer,
+                consumer = self.settings.consumer(&context, names, &mut floor) => consumer,
             };
             goes_on = match consumer {
-                Ok(consumer) => self.read_consumer(&client, &consumer, &taken, stop).await,
+                Ok(consumer) => self.read_consumer(&client, &consumer, &taken, &mut floor, stop).await,
                 Err(error) => {
                     tracing::error!(stream = names.stream, durable = names.durable, %error, "can't be read, trying again");
                     true
@@ -164,24 +178,39 @@ impl NatsSource {
             }
         }
         drop(input);
-        // The batcher ends when it is sure that nothing more comes. Joins are not ended: their lines come again.
+        // Joins are not ended: their lines come again.
+        let mut left = Left::default();
+        for Input { live, .. } in &mut self.inputs {
+            let Left { streams, held, .. } = Left::of(&mut live.feed.pass, [live.facts.stream]);
+            left.streams.extend(streams);
+            left.held.extend(held);
+        }
+        // The batcher ends when it is sure that nothing more comes.
         drop((self.inputs, taken));
         if let Err(error) = answering.await {
             tracing::error!(%error, "acknowledgements have failed: messages will come again");
         }
+        left
     }
 
     /// Reads until `stop` or until something is wrong with the consumer; `false` when delivery has given up.
     async fn read_consumer(
         &mut self,
         client: &Client,
-        consumer: &jetstream::consumer::Consumer<pull::Config>,
+        consumer: &Consumer<pull::Config>,
         taken: &mpsc::Sender<Taken>,
+        floor: &mut Option<Floor>,
         stop: &CancellationToken,
     ) -> bool {
         // A message that is larger than what is asked for is never sent.
         let batch_bytes = BATCH_BYTES.max(client.server_info().max_payload + MESSAGE_BYTES_EXTRA);
+        let mut asked_at = Instant::now();
         loop {
+            if asked_at.elapsed() >= FLOOR_INTERVAL
+                && let (Some(floor), Ok(info)) = (&mut *floor, consumer.get_info().await)
+            {
+                (floor.sequence, asked_at) = (info.ack_floor.stream_sequence, Instant::now());
+            }
             let batch =
                 consumer.batch().max_messages(BATCH_MAX).max_bytes(batch_bytes).expires(BATCH_EXPIRES);
             let mut messages = match batch.messages().await {
@@ -197,6 +226,8 @@ impl NatsSource {
                     biased;
                     () = stop.cancelled() => return true,
                     message = messages.next() => message,
+                    // What was asked for over a connection that is gone does not come.
+                    () = self.reconnected.notified() => break,
                     () = sleep_until(ends) => {
                         self.wake();
                         if !self.expire().await {
@@ -253,10 +284,25 @@ impl Settings {
         &self,
         context: &jetstream::Context,
         names: &JetStream,
-    ) -> Result<jetstream::consumer::Consumer<pull::Config>, async_nats::Error> {
+        floor: &mut Option<Floor>,
+    ) -> Result<Consumer<pull::Config>, async_nats::Error> {
         let stream = context.get_stream(&names.stream).await?;
+        let made_at = stream.cached_info().created;
+        let known = match stream.consumer_info(&names.durable).await {
+            Ok(info) => Some(info),
+            Err(error) if error.kind() == ConsumerInfoErrorKind::NotFound => None,
+            Err(error) => return Err(error.into()),
+        };
+        let before = floor.filter(|floor| floor.of == made_at).map(|floor| floor.sequence);
+        let deliver_policy = match (&known, before) {
+            // It can't be changed.
+            (Some(known), _) => known.config.deliver_policy,
+            (None, Some(before)) => DeliverPolicy::ByStartSequence { start_sequence: before + 1 },
+            (None, None) => DeliverPolicy::All,
+        };
         let mut config = pull::Config {
             durable_name: Some(names.durable.clone()),
+            deliver_policy,
             ack_policy: AckPolicy::Explicit,
             ack_wait: ACK_WAIT,
             max_ack_pending: i64::try_from(self.acks_pending_max).unwrap_or(i64::MAX),
@@ -266,6 +312,9 @@ impl Settings {
             [one] => config.filter_subject.clone_from(one),
             many => config.filter_subjects = many.to_vec(),
         }
-        Ok(stream.create_consumer(config).await?)
+        let consumer = stream.create_consumer(config).await?;
+        let sequence = consumer.cached_info().ack_floor.stream_sequence;
+        *floor = Some(Floor { sequence: sequence.max(before.unwrap_or(0)), of: made_at });
+        Ok(consumer)
     }
 }

@@ -61,7 +61,8 @@ impl Login {
     /// When a secret is not where it should be.
     pub fn find(source: &Source, variable_of: &impl Fn(&str) -> Option<String>) -> Result<Self, LoginError> {
         if let Some(path) = &source.creds_file {
-            let text = read(path)?;
+            // Its last line's end is part of the form that the library knows.
+            let text = SecretString::from(text_of(path)? + "\n");
             // Read by the library when it connects: known to be sound by then.
             ConnectOptions::with_credentials(text.expose_secret())
                 .map_err(|_| LoginError::Creds(path.clone()))?;
@@ -116,10 +117,12 @@ fn from_surroundings(
     variable_of(variable).map(|text| sound(&text, || variable.to_owned())).transpose()
 }
 
+fn text_of(path: &Path) -> Result<String, LoginError> {
+    std::fs::read_to_string(path).map_err(|error| LoginError::Unreadable { path: path.to_owned(), error })
+}
+
 fn read(path: &Path) -> Result<SecretString, LoginError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| LoginError::Unreadable { path: path.to_owned(), error })?;
-    sound(&text, || path.display().to_string())
+    sound(&text_of(path)?, || path.display().to_string())
 }
 
 fn sound(text: &str, place: impl FnOnce() -> String) -> Result<SecretString, LoginError> {
