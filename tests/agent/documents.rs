@@ -28,8 +28,17 @@ fn files(folder: &str, ending: &str) -> Vec<PathBuf> {
     found
 }
 
+/// All that people read.
+pub(crate) fn documents() -> Vec<PathBuf> {
+    let mut documents = files("docs", ".md");
+    documents.extend(files("deploy", ".md"));
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    documents.extend(["README.md", "CONTRIBUTING.md"].map(|name| root.join(name)));
+    documents
+}
+
 /// What stands between fences of that kind, with its line.
-fn blocks(text: &str, kind: &str) -> Vec<(usize, String)> {
+pub(crate) fn blocks(text: &str, kind: &str) -> Vec<(usize, String)> {
     let (opening, mut blocks, mut lines) = (format!("```{kind}"), Vec::new(), text.lines().zip(1..));
     while let Some((line, number)) = lines.next() {
         if line == opening {
@@ -58,10 +67,7 @@ fn assert_sound(place: &str, shown: &str) {
 #[test]
 fn every_configuration_shown_is_sound() {
     let mut shown = 0;
-    let mut documents = files("docs", ".md");
-    documents.extend(files("deploy", ".md"));
-    documents.push(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"));
-    for path in documents {
+    for path in documents() {
         let text = fs::read_to_string(&path).expect("text");
         for (line, block) in blocks(&text, "toml") {
             // What others have, beside what takes its place.

@@ -9,6 +9,7 @@
 mod admin;
 mod changes;
 mod cli;
+mod commands;
 mod config;
 mod corpus;
 mod delivery;
