@@ -19,6 +19,7 @@ mod interleavings;
 mod joins;
 mod journald;
 mod kubernetes;
+mod manifests;
 mod nats;
 mod refusals;
 mod reload;
