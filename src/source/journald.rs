@@ -69,15 +69,42 @@ impl Settings {
         Some(self.state_dir.as_ref()?.join(FOLDER).join(name))
     }
 
-    /// The command that writes what comes after a cursor.
+    /// The command that writes what comes after a cursor, or else everything.
     fn command(&self, after: Option<&str>) -> Command {
-        let mut command = Command::new("journalctl");
-        command.args(["--follow", "--output=json", "--all", "--quiet", "--no-pager"]);
-        match (after, self.start) {
-            (Some(cursor), _) => command.arg(format!("--after-cursor={cursor}")),
-            (None, Start::Beginning) => command.arg("--lines=all"),
-            (None, Start::End) => command.arg("--lines=0"),
+        let mut command = self.journalctl();
+        command.args(["--follow", "--output=json", "--all"]);
+        match after {
+            Some(cursor) => command.arg(format!("--after-cursor={cursor}")),
+            None => command.arg("--lines=all"),
         };
+        command
+    }
+
+    /// The cursor of the newest entry; `None` if there is none yet.
+    async fn newest(&self) -> io::Result<Option<String>> {
+        let output = self.journalctl().args(["--lines=1", "--output=cat", "--show-cursor"]).output().await?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let last = text.lines().next_back().unwrap_or_default();
+        if !output.status.success() && text.is_empty() {
+            return Err(io::Error::other(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
+        }
+        Ok(last.strip_prefix("-- cursor: ").map(str::to_owned))
+    }
+
+    /// Starts journalctl behind what was read; with `at_end` behind what there is now, which is asked once: what comes while
+    /// journalctl is started again is not to be skipped.
+    async fn begin(&self, keeper: &mut Keeper, at_end: &mut bool) -> io::Result<Child> {
+        if *at_end {
+            keeper.kept = self.newest().await?;
+            *at_end = false;
+        }
+        let after = keeper.cursors.last().or(keeper.kept.as_deref());
+        self.command(after).spawn()
+    }
+
+    fn journalctl(&self) -> Command {
+        let mut command = Command::new("journalctl");
+        command.args(["--quiet", "--no-pager"]);
         if let Some(dir) = &self.journal_dir {
             command.arg("--directory").arg(dir);
         }
@@ -118,9 +145,9 @@ impl JournaldSource {
         self.live.open();
         let mut keeper = Keeper::new(&self.settings, &self.live);
         let mut goes_on = true;
+        let mut at_end = keeper.kept.is_none() && self.settings.start == Start::End;
         while goes_on && !stop.is_cancelled() {
-            let after = keeper.cursors.last().or(keeper.kept.as_deref()).map(str::to_owned);
-            goes_on = match self.settings.command(after.as_deref()).spawn() {
+            goes_on = match self.settings.begin(&mut keeper, &mut at_end).await {
                 Ok(child) => self.read(child, &mut keeper, &stop).await,
                 Err(error) => {
                     tracing::error!(%error, "journalctl can't be started, trying again");

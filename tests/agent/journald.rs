@@ -109,3 +109,32 @@ async fn units_are_chosen_and_what_was_before_can_be_left() {
     let seen: Vec<usize> = stage.seen("n").keys().filter_map(|n| n.parse().ok()).collect();
     assert!(seen.iter().all(|n| *n > 20 && n % 2 == 1), "{seen:?}");
 }
+
+/// An entry that came while journalctl was being started again was skipped.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_while_journalctl_is_away_is_read_though_the_start_was_the_end() {
+    let stage = Stage::new().await;
+    if !write(&stage, "web.service", 0, 10) {
+        return;
+    }
+    let child = spawn_run(&stage.config_file(&config(&stage, "start = \"end\"")));
+    // The one that follows knows already where the end was.
+    let id = child.id().to_string();
+    soon("journalctl", async {
+        while !Command::new("pkill")
+            .args(["-P", &id, "-f", "after-cursor"])
+            .status()
+            .is_ok_and(|killed| killed.success())
+        {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    write(&stage, "web.service", 10, 5);
+    all_of(&stage, 5).await;
+    signal(&child, "TERM");
+    let output = child.wait_with_output().expect("it ends");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let seen: Vec<usize> = stage.seen("n").keys().filter_map(|n| n.parse().ok()).collect();
+    assert!(seen.len() == 5 && seen.iter().all(|n| *n >= 10), "{seen:?}");
+}
