@@ -25,7 +25,7 @@ use crate::refusal::Refusal;
 use crate::shared::Shared;
 
 mod answer;
-mod judge;
+pub(crate) mod judge;
 mod reply;
 
 /// Answers a batch request as the next fault of the script wants it.
@@ -109,7 +109,7 @@ fn decide(
 }
 
 /// What must hold before a body is looked at: a key, a dataset that can be, a known encoding.
-fn admit(
+pub(crate) fn admit(
     dataset: Result<Path<String>, PathRejection>,
     headers: &HeaderMap,
 ) -> Result<(String, Decoder), Refusal> {
@@ -128,7 +128,7 @@ fn admit(
 }
 
 /// Reads the body and counts its bytes.
-async fn read(
+pub(crate) async fn read(
     shared: &Shared,
     body: Body,
     decoder: Result<Decoder, Refusal>,
@@ -185,7 +185,7 @@ fn store(shared: &Shared, dataset: &str, content: &[u8], forced: &[Status]) -> R
 }
 
 /// Counts the events of a batch once they are where they belong.
-fn settle(shared: &Shared, accepted: usize, refused: usize, strings_overlong: u64) {
+pub(crate) fn settle(shared: &Shared, accepted: usize, refused: usize, strings_overlong: u64) {
     shared.counters.update(|stats| {
         stats.events_accepted += accepted as u64;
         stats.events_refused += refused as u64;

@@ -24,12 +24,18 @@ pub(crate) struct EventTime {
 impl EventTime {
     /// Reads the `time` of an event that was received at `received_at`.
     pub(crate) fn read(time: Option<&RawValue>, received_at: Timestamp) -> EventTime {
-        time.and_then(EventTime::parse)
-            .filter(|time| time.timestamp.duration_since(received_at) <= FUTURE_MAX)
-            .unwrap_or_else(|| EventTime {
-                text: received_at.to_string().into_boxed_str(),
-                timestamp: received_at,
-            })
+        EventTime::known(time.and_then(EventTime::parse), received_at)
+    }
+
+    /// Reads a time that is not inside JSON.
+    pub(crate) fn read_text(text: Option<&str>, received_at: Timestamp) -> EventTime {
+        EventTime::known(text.and_then(|text| EventTime::parse_text(text.trim().to_owned())), received_at)
+    }
+
+    fn known(time: Option<EventTime>, received_at: Timestamp) -> EventTime {
+        time.filter(|time| time.timestamp.duration_since(received_at) <= FUTURE_MAX).unwrap_or_else(|| {
+            EventTime { text: received_at.to_string().into_boxed_str(), timestamp: received_at }
+        })
     }
 
     fn parse(time: &RawValue) -> Option<EventTime> {
@@ -38,6 +44,10 @@ impl EventTime {
             b'-' | b'0'..=b'9' => time.get().to_owned(),
             _ => return None,
         };
+        EventTime::parse_text(text)
+    }
+
+    fn parse_text(text: String) -> Option<EventTime> {
         let timestamp = parse_rfc3339(&text).or_else(|| parse_epoch(&text))?;
         Some(EventTime { text: text.into_boxed_str(), timestamp })
     }

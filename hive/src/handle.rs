@@ -29,7 +29,7 @@ pub struct Options {
     pub sink: bool,
     /// Most events kept, 300,000 by default. The oldest are dropped beyond it.
     pub events_max: usize,
-    /// Most bytes of events kept, text and bookkeeping together, 256 MiB by default. The oldest are dropped
+    /// Most bytes of events kept, text and bookkeeping together, 512 MiB by default. The oldest are dropped
     /// beyond it.
     pub bytes_max: usize,
 }
@@ -40,7 +40,7 @@ impl Default for Options {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             sink: false,
             events_max: 300_000,
-            bytes_max: 256 * 1024 * 1024,
+            bytes_max: 512 * 1024 * 1024,
         }
     }
 }
@@ -104,8 +104,8 @@ impl Hive {
     /// Takes all stored events out, the oldest first: of each the JSON text of its fields. What a test has taken
     /// needs no room any more, so it may run for longer than the store is large.
     pub fn take_events(&self) -> Vec<Box<str>> {
-        let records = self.shared.store().take();
-        records.map(Box::from).collect()
+        let taken = self.shared.store().take();
+        taken.map(|data| data.get().into()).collect()
     }
 
     /// The counters as they stand.

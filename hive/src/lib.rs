@@ -9,29 +9,37 @@
 //!
 //! - `handle`: [`Hive`], the running receiver as a caller holds it, and its [`Options`].
 //! - `shared`: the state behind it. `store` keeps events, `stats` counts, `fault` holds the script.
+//! - `store`: events as JSON text in segments (`store::segment`) that have a column of `store::cells` per field.
+//! - `query`: questions in Honeycomb's terms, answered from a `store::snapshot`.
 //! - `connection`: accepts connections and cuts the ones a fault wants cut.
-//! - `routes`: the table of paths; `auth`, `batch` and `view` answer them, and `control`, which takes faults over HTTP.
+//! - `routes`: the table of paths. `auth`, `batch`, `event` and `api` answer those of Honeycomb; `view`, `explore` (the
+//!   queries of a page, as JSON) and `control`, which takes faults, are hive's own.
 //! - `body`: reads a request body and decompresses it under a cap.
 //! - `batch::judge`: decides event by event; `event_time` reads their times.
 //! - `limits` and `refusal`: Honeycomb's numbers and texts, each in one place.
 //!
 //! # Invariants
 //!
-//! - Every buffer has a bound: bodies, stored events, connections, datasets.
+//! - Every buffer has a bound: bodies, stored events, connections, datasets, queries and what they remember.
+//! - A query holds no lock while it runs, and ends at a deadline.
 //! - An answer to a batch holds one status per event, in the order of the events, unless a fault was scripted.
 //! - API keys are checked for presence and never kept or shown.
 
 #![forbid(unsafe_code)]
 
+mod api;
 mod auth;
 mod batch;
 mod body;
 mod connection;
 mod control;
+mod event;
 mod event_time;
+mod explore;
 mod fault;
 mod handle;
 mod limits;
+mod query;
 mod refusal;
 mod routes;
 mod shared;

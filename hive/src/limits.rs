@@ -4,6 +4,8 @@
 //! Sources of Honeycomb's numbers: its Events API reference (event size, fields, strings, names) and its own
 //! open clients libhoney and Refinery (batch size), which cut their batches there.
 
+use std::time::Duration;
+
 use jiff::SignedDuration;
 
 /// Largest batch body, in bytes after decompression.
@@ -51,3 +53,48 @@ pub(crate) const EVENTS_LISTED_MAX: usize = 1_000;
 
 /// Longest field value on the page, in characters; `/events` gives values in full.
 pub(crate) const VALUE_CHARS_SHOWN: usize = 2_000;
+
+/// Longest column name of a query in characters, as of a column created over Honeycomb's API.
+pub(crate) const COLUMN_CHARS_MAX: usize = 255;
+
+/// Most breakdowns of a query.
+pub(crate) const BREAKDOWNS_MAX: usize = 10;
+
+/// Most calculations of a query.
+pub(crate) const CALCULATIONS_MAX: usize = 20;
+
+/// Most filters of a query. This one is Honeycomb's.
+pub(crate) const FILTERS_MAX: usize = 100;
+
+/// Most values of an `in` filter.
+pub(crate) const FILTER_VALUES_MAX: usize = 1_000;
+
+/// Longest value of a filter, in bytes.
+pub(crate) const FILTER_BYTES_MAX: usize = 10_000;
+
+/// Groups in a result, if the query does not say how many. This one and the next three are Honeycomb's.
+pub(crate) const RESULTS_DEFAULT: usize = 100;
+
+/// Most groups in a result.
+pub(crate) const RESULTS_MAX: usize = 1_000;
+
+/// Range of a query in seconds, if the query has none: two hours.
+pub(crate) const TIME_RANGE_DEFAULT: i64 = 7_200;
+
+/// Most buckets of a time series.
+pub(crate) const BUCKETS_MAX: i64 = 1_000;
+
+/// Most groups a query tells apart before it sorts and cuts them; a query of more is refused.
+pub(crate) const GROUPS_MAX: usize = 100_000;
+
+/// The longest a query may take, as at Honeycomb.
+pub(crate) const QUERY_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// Most queries answered at a time; further ones wait.
+pub(crate) const QUERIES_AT_ONCE: usize = 2;
+
+/// Most queries, and most results, that are remembered for their ids; the oldest are forgotten beyond it.
+pub(crate) const QUERIES_KEPT: usize = 1_000;
+
+/// Most columns in a listing.
+pub(crate) const COLUMNS_LISTED_MAX: usize = 10_000;

@@ -48,6 +48,11 @@ impl Refusal {
         Refusal::new(StatusCode::NOT_FOUND, DATASET_NOT_FOUND)
     }
 
+    /// Of a query, a result or an event, which may have been forgotten since.
+    pub(crate) fn not_found(what: &str, id: impl std::fmt::Display) -> Refusal {
+        Refusal::new(StatusCode::NOT_FOUND, format!("{what} not found: {id}"))
+    }
+
     pub(crate) fn key_unknown() -> Refusal {
         Refusal::new(StatusCode::UNAUTHORIZED, KEY_UNKNOWN)
     }

@@ -10,9 +10,12 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::{get, post};
 
+use crate::api;
 use crate::auth;
 use crate::batch;
 use crate::control;
+use crate::event;
+use crate::explore;
 use crate::refusal::{self, Refusal};
 use crate::shared::Shared;
 use crate::view;
@@ -21,12 +24,22 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/", get(view::page))
         .route("/style.css", get(view::style))
-        .route("/events", get(view::events))
+        .route("/events", get(view::events).post(explore::rows))
+        .route("/events/{id}", get(explore::event))
+        .route("/events/{id}/related", get(explore::related))
+        .route("/columns", get(explore::columns))
+        .route("/query", post(explore::query))
         .route("/stats", get(stats))
         .route("/faults", post(control::script).get(control::count).delete(control::clear))
         .route("/poison", post(control::poison))
         .route("/1/auth", get(auth::describe_key))
         .route("/1/batch/{dataset}", post(batch::receive))
+        .route("/1/events/{dataset}", post(event::receive))
+        .route("/1/queries/{dataset}", post(api::create_query))
+        .route("/1/queries/{dataset}/{id}", get(api::query))
+        .route("/1/query_results/{dataset}", post(api::create_result))
+        .route("/1/query_results/{dataset}/{id}", get(api::result))
+        .route("/1/columns/{dataset}", get(api::columns))
         .fallback(async || Refusal::new(StatusCode::NOT_FOUND, "not found"))
         .method_not_allowed_fallback(async || {
             Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method not allowed")

@@ -3,9 +3,13 @@
 //! There is one of these per [`Hive`](crate::Hive) and none per process. The store's lock is never held across
 //! an await.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::Semaphore;
+
+use crate::api::Shelf;
 use crate::fault::{Poison, Script};
+use crate::limits::QUERIES_AT_ONCE;
 use crate::stats::{Counters, Stats};
 use crate::store::Store;
 
@@ -17,13 +21,19 @@ pub(crate) struct Shared {
     pub(crate) counters: Counters,
     pub(crate) script: Script,
     pub(crate) poison: Poison,
+    /// Turns of those who ask queries.
+    pub(crate) queries: Arc<Semaphore>,
+    /// What was created over the API.
+    pub(crate) shelf: Shelf,
     store: Mutex<Store>,
 }
 
 impl Shared {
     pub(crate) fn new(url: String, sink: bool, store: Store) -> Shared {
         let (script, poison) = (Script::default(), Poison::default());
-        Shared { url, sink, counters: Counters::new(), script, poison, store: Mutex::new(store) }
+        let queries = Arc::new(Semaphore::new(QUERIES_AT_ONCE));
+        let (counters, shelf, store) = (Counters::new(), Shelf::default(), Mutex::new(store));
+        Shared { url, sink, counters, script, poison, queries, shelf, store }
     }
 
     pub(crate) fn store(&self) -> MutexGuard<'_, Store> {

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 /// What a receiver has seen since it started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Stats {
-    /// Batch requests begun, those met by a fault or refused included.
+    /// Requests with events begun, batches and single ones, those met by a fault or refused included.
     pub requests: u64,
     /// Events accepted with 202, those whose answer a fault withheld included.
     pub events_accepted: u64,

@@ -1,10 +1,11 @@
 //! The store: takes accepted events, gives back the newest ones, by dataset if asked.
 //!
-//! Events are kept as the JSON text they came in and are parsed when shown: a few hundred bytes each, where a
-//! parsed map would take a few thousand. Their number and their bytes both have a bound; whenever an insertion
-//! leaves either exceeded, the oldest events go.
+//! Events are kept as the JSON text they came in, in segments that have a column for each field beside it: a few
+//! hundred bytes each, where a parsed map would take a few thousand. Their number and their bytes both have a bound;
+//! whenever an insertion leaves either exceeded, the oldest events go.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
@@ -12,6 +13,14 @@ use serde_json::value::RawValue;
 
 use crate::event_time::EventTime;
 use crate::limits::DATASETS_MAX;
+
+pub(crate) use self::cells::Kind;
+pub(crate) use self::segment::{Column, Reader, Record, Segment};
+pub(crate) use self::snapshot::{RawEvent, Snapshot};
+
+mod cells;
+mod segment;
+mod snapshot;
 
 /// A stored event, parsed.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,36 +69,30 @@ pub(crate) struct Dataset {
     pub(crate) timestamp_newest: Timestamp,
 }
 
-fn serialize_rfc3339<S: Serializer>(timestamp: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn serialize_rfc3339<S: Serializer>(
+    timestamp: &Timestamp,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     serializer.collect_str(timestamp)
 }
 
 /// Names a dataset inside of one store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct DatasetId(usize);
+pub(crate) struct DatasetId(pub(crate) usize);
 
 pub(crate) struct Store {
     events_max: usize,
     bytes_max: usize,
-    records: VecDeque<Record>,
-    /// Sum of [`Record::bytes`] over `records`.
+    /// The oldest first; none is empty.
+    segments: VecDeque<Arc<Segment>>,
+    /// The number of the next event.
+    next_id: u64,
+    events: usize,
+    /// Of the events and of the columns of their segments.
     bytes: usize,
     datasets: Vec<Dataset>,
     /// By lower-case name: Honeycomb's datasets differ by more than case.
     dataset_ids: HashMap<String, DatasetId>,
-}
-
-struct Record {
-    dataset: DatasetId,
-    time: EventTime,
-    samplerate: u64,
-    data: Box<RawValue>,
-}
-
-impl Record {
-    fn bytes(&self) -> usize {
-        size_of::<Record>() + self.time.text.len() + self.data.get().len()
-    }
 }
 
 impl Store {
@@ -97,7 +100,9 @@ impl Store {
         Store {
             events_max,
             bytes_max,
-            records: VecDeque::new(),
+            segments: VecDeque::new(),
+            next_id: 0,
+            events: 0,
             bytes: 0,
             datasets: Vec::new(),
             dataset_ids: HashMap::new(),
@@ -125,34 +130,68 @@ impl Store {
         dataset.events += 1;
         dataset.timestamp_newest = dataset.timestamp_newest.max(time.timestamp);
 
-        let record = Record { dataset: id, time, samplerate, data };
-        self.bytes += record.bytes();
-        self.records.push_back(record);
-        while self.records.len() > self.events_max || self.bytes > self.bytes_max {
-            let Some(oldest) = self.records.pop_front() else { break };
+        let open = self.segments.back_mut().filter(|segment| !segment.is_full());
+        let segment = match open {
+            Some(segment) => segment,
+            None => {
+                if let Some(full) = self.segments.back_mut() {
+                    Arc::make_mut(full).close();
+                }
+                self.segments.push_back_mut(Arc::new(Segment::new(self.next_id)))
+            }
+        };
+        self.bytes += Arc::make_mut(segment).push(id, time, samplerate, data.into());
+        self.next_id += 1;
+        self.events += 1;
+        while self.events > self.events_max || self.bytes > self.bytes_max {
+            self.drop_oldest();
+        }
+    }
+
+    fn drop_oldest(&mut self) {
+        let Some(segment) = self.segments.front_mut() else { return };
+        let segment = Arc::make_mut(segment);
+        if let Some(oldest) = segment.pop() {
+            self.events -= 1;
             self.bytes -= oldest.bytes();
+        }
+        if segment.records.is_empty() {
+            self.bytes -= segment.columns_bytes();
+            self.segments.pop_front();
         }
     }
 
     /// Takes all events out, the oldest first; what is known of their datasets stays.
-    pub(crate) fn take(&mut self) -> impl Iterator<Item = Box<RawValue>> + use<> {
-        self.bytes = 0;
-        std::mem::take(&mut self.records).into_iter().map(|record| record.data)
+    pub(crate) fn take(&mut self) -> impl Iterator<Item = Arc<RawValue>> + use<> {
+        (self.events, self.bytes) = (0, 0);
+        let segments = std::mem::take(&mut self.segments);
+        segments
+            .into_iter()
+            .flat_map(|segment| Arc::unwrap_or_clone(segment).records)
+            .map(|record| record.data)
     }
 
     /// The stored events from the oldest to the newest, in the order they came.
     pub(crate) fn events(&self) -> impl DoubleEndedIterator<Item = StoredEvent<'_>> {
-        self.records.iter().map(|record| self.view(record))
+        self.records().map(|record| self.view(record))
     }
 
     /// The newest events first, of one dataset or of all.
     pub(crate) fn newest(&self, dataset: Option<&str>) -> impl Iterator<Item = StoredEvent<'_>> {
         let wanted = dataset.map(|name| self.dataset_ids.get(&name.to_lowercase()).copied());
-        self.records
-            .iter()
+        self.records()
             .rev()
             .filter(move |record| wanted.is_none_or(|wanted| wanted == Some(record.dataset)))
             .map(|record| self.view(record))
+    }
+
+    /// All that is stored now, to be read without the store.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        Snapshot { segments: self.segments.iter().cloned().collect(), datasets: self.datasets.clone() }
+    }
+
+    fn records(&self) -> impl DoubleEndedIterator<Item = &Record> {
+        self.segments.iter().flat_map(|segment| &segment.records)
     }
 
     /// The datasets by name.
@@ -193,6 +232,12 @@ mod tests {
         store.events().map(|event| event.time).collect()
     }
 
+    /// The bytes, counted anew.
+    fn bytes(store: &Store) -> usize {
+        let columns: usize = store.segments.iter().map(|segment| segment.columns_bytes()).sum();
+        store.records().map(Record::bytes).sum::<usize>() + columns
+    }
+
     #[test]
     fn the_oldest_events_go_beyond_the_count() {
         let mut store = Store::new(3, usize::MAX);
@@ -209,9 +254,9 @@ mod tests {
         for second in 0..50 {
             insert(&mut store, "a", second, &"x".repeat(900));
             assert!(store.bytes <= 10_000);
-            assert_eq!(store.bytes, store.records.iter().map(Record::bytes).sum::<usize>());
+            assert_eq!(store.bytes, bytes(&store));
         }
-        assert!((8..=10).contains(&store.records.len()));
+        assert!((8..=10).contains(&store.events));
         assert_eq!(times(&store).last(), Some(&"49"));
     }
 
@@ -220,6 +265,31 @@ mod tests {
         let mut store = Store::new(10, 1_000);
         insert(&mut store, "a", 1, &"x".repeat(2_000));
         assert_eq!((times(&store).len(), store.bytes), (0, 0));
+    }
+
+    #[test]
+    fn a_snapshot_stays_as_it_was_while_events_come_and_go() {
+        let mut store = Store::new(6_000, usize::MAX);
+        for second in 0..6_000 {
+            insert(&mut store, "My API", second, "hello");
+        }
+        let snapshot = store.snapshot();
+        let bytes_then = store.bytes;
+        for second in 6_000..16_000 {
+            insert(&mut store, "b", second, "hello");
+            assert_eq!(store.events, 6_000);
+        }
+        let seconds = |ids: [u64; 2]| ids.map(|id| snapshot.event(id).unwrap().time.as_second());
+        assert_eq!(seconds([0, 5_999]), [0, 5_999]);
+        assert!(snapshot.event(6_000).is_none());
+        assert_eq!(snapshot.dataset_id("my-api"), snapshot.dataset_id("MY API"));
+        assert_eq!((snapshot.dataset_id("b"), snapshot.event(7).unwrap().dataset.as_str()), (None, "My API"));
+
+        let now = store.snapshot();
+        assert!(now.event(9_999).is_none());
+        assert_eq!(now.event(10_000).unwrap().time.as_second(), 10_000);
+        assert_eq!(store.bytes, bytes(&store));
+        assert!(store.bytes.abs_diff(bytes_then) < bytes_then / 10);
     }
 
     #[test]

@@ -76,6 +76,28 @@ fn judge_event(event: &RawValue, received_at: Timestamp) -> Result<Accepted<'_>,
     }
     let envelope: Envelope<'_> = serde_json::from_str(event.get()).map_err(|_| Status::MALFORMED)?;
     let data = envelope.data.ok_or(Status::EMPTY)?;
+    let time = EventTime::read(envelope.time, received_at);
+    judge_data(data, time, envelope.samplerate.unwrap_or(1))
+}
+
+/// Judges an event that came alone: its data, and what its headers say.
+pub(crate) fn judge_single<'a>(
+    text: &'a [u8],
+    time: Option<&str>,
+    samplerate: u64,
+    received_at: Timestamp,
+) -> Result<Accepted<'a>, Refusal> {
+    if text.trim_ascii().is_empty() {
+        return Err(Refusal::body_empty());
+    }
+    if text.len() > EVENT_BYTES_MAX {
+        return Err(Refusal::body_too_large());
+    }
+    let data: &RawValue = serde_json::from_slice(text).map_err(|_| Refusal::body_malformed())?;
+    judge_data(data, EventTime::read_text(time, received_at), samplerate).map_err(Refusal::from)
+}
+
+fn judge_data(data: &RawValue, time: EventTime, samplerate: u64) -> Result<Accepted<'_>, Status> {
     let fields: Map<String, Value> = serde_json::from_str(data.get()).map_err(|_| Status::MALFORMED)?;
     if fields.is_empty() {
         return Err(Status::EMPTY);
@@ -85,8 +107,8 @@ fn judge_event(event: &RawValue, received_at: Timestamp) -> Result<Accepted<'_>,
     }
     Ok(Accepted {
         data,
-        time: EventTime::read(envelope.time, received_at),
-        samplerate: envelope.samplerate.unwrap_or(1).max(1),
+        time,
+        samplerate: samplerate.max(1),
         strings_overlong: count_overlong(data, &fields),
     })
 }

@@ -6,7 +6,9 @@
 use axum::http::StatusCode;
 use serde::Serialize;
 
-use crate::refusal::{BODY_EMPTY, BODY_MALFORMED, BODY_TOO_LARGE, EVENT_COLUMNS, RATE_LIMITED, SERVER_ERROR};
+use crate::refusal::{
+    BODY_EMPTY, BODY_MALFORMED, BODY_TOO_LARGE, EVENT_COLUMNS, RATE_LIMITED, Refusal, SERVER_ERROR,
+};
 
 /// The answer to one event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -41,6 +43,14 @@ impl Status {
 
     const fn bad(error: &'static str) -> Status {
         Status { status: 400, error: Some(error) }
+    }
+}
+
+/// The same answer to a request of that event alone.
+impl From<Status> for Refusal {
+    fn from(status: Status) -> Refusal {
+        let code = StatusCode::from_u16(status.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        Refusal::new(code, status.error.unwrap_or_default())
     }
 }
 
