@@ -32,6 +32,7 @@ bench:
 	cargo bench --bench nats
 	cargo bench --bench stages
 	cargo bench --bench formats
+	cargo bench -p hive --bench query
 
 fmt:
 	cargo fmt --all

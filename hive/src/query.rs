@@ -87,8 +87,14 @@ pub(crate) fn answer(
     let everything = vec![0; scan.hits.len()];
     let (mut columns, mut totals) = (Vec::new(), Vec::new());
     for calculation in &plan.calculations {
-        columns.push(calculate::calculate(&scan, calculation, &groups, scan.keys.len())?);
-        totals.extend(calculate::calculate(&scan, calculation, &everything, 1)?);
+        let values = calculate::calculate(&scan, calculation, &groups, scan.keys.len())?;
+        if plan.breakdowns.is_empty() {
+            // The one group there is has everything in it.
+            totals.extend_from_slice(&values);
+        } else {
+            totals.extend(calculate::calculate(&scan, calculation, &everything, 1)?);
+        }
+        columns.push(values);
     }
     let ranked = rank::rank(&plan, &scan.keys, &columns);
     let mut heatmaps = Vec::new();

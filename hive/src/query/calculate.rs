@@ -134,6 +134,14 @@ impl<'a> Accumulator<'a> {
 
 /// The nearest rank: the smallest value at or below which this share of the weight lies.
 fn percentile(mut values: Vec<(Value, u64)>, thousandths: u16) -> Value {
+    let Some(&(_, first)) = values.first() else { return Scalar::Null };
+    if values.iter().all(|&(_, weight)| weight == first) {
+        // Values that weigh the same, which is the rule, need not be sorted to find one of them by its place.
+        let rank = (values.len() * usize::from(thousandths)).div_ceil(1_000).max(1);
+        let (_, (value, _), _) =
+            values.select_nth_unstable_by(rank - 1, |(left, _), (right, _)| left.cmp(right));
+        return value.clone();
+    }
     values.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
     let weight: u128 = values.iter().map(|&(_, weight)| u128::from(weight)).sum();
     let mut passed = 0_u128;

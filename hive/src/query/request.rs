@@ -227,6 +227,10 @@ pub(crate) enum HavingOp {
 impl Query {
     /// Reads a query; the error says where it went wrong.
     pub(crate) fn from_json(json: Json) -> Result<Query, QueryError> {
+        // The derived reader would take an array of the values as well.
+        if !json.is_object() {
+            return Err(QueryError("a query is a JSON object".to_owned()));
+        }
         serde_path_to_error::deserialize(json).map_err(|error| {
             let path = error.path().to_string();
             match path.as_str() {

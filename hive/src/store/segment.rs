@@ -20,6 +20,9 @@ const ROWS_MAX: usize = 4_096;
 /// Most cells of a segment, for events of very many fields.
 const CELLS_MAX: usize = 256 * 1_024;
 
+/// Most columns of a segment, for events whose fields all differ: a copy of the segment must be quick.
+const COLUMNS_MAX: usize = 10_000;
+
 /// Bytes of a cell in a column: row, tag and bits.
 const CELL_BYTES: usize = size_of::<u16>() + size_of::<Kind>() + size_of::<u64>();
 
@@ -106,7 +109,7 @@ impl Segment {
     }
 
     pub(crate) fn is_full(&self) -> bool {
-        self.rows() >= ROWS_MAX || self.cells >= CELLS_MAX
+        self.rows() >= ROWS_MAX || self.cells >= CELLS_MAX || self.columns.len() >= COLUMNS_MAX
     }
 
     /// Rows, those of events that are gone included.

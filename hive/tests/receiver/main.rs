@@ -15,4 +15,8 @@ mod lifecycle;
 #[cfg(test)]
 mod protocol;
 #[cfg(test)]
+mod queries;
+#[cfg(test)]
+mod single;
+#[cfg(test)]
 mod views;
