@@ -70,30 +70,18 @@ fn post(address: &str, path: &str, body: &[u8]) -> Vec<u8> {
 fn batch(dice: &mut Dice, now: i64) -> Vec<u8> {
     let events: Vec<_> = (0..BATCH_EVENTS)
         .map(|_| {
-            let second = now - dice.below(7_100) as i64;
+            let second = now - dice.below(7_100).cast_signed();
             event(dice, second)
         })
         .collect();
     serde_json::to_vec(&events).expect("events are JSON")
 }
 
-fn queries(criterion: &mut Criterion) {
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let hive = runtime.block_on(Hive::start(Options::default())).expect("a port");
-    let url = hive.url();
-    let address = url.trim_start_matches("http://").to_owned();
-    let end = jiff::Timestamp::now().as_second();
-    let mut dice = Dice(7);
-    for _ in 0..EVENTS / BATCH_EVENTS {
-        post(&address, "/1/batch/web", &batch(&mut dice, end));
-    }
-
-    let mut group = criterion.benchmark_group("hive");
-    group.sample_size(10).warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(4));
+/// What people ask, all of it over the same two hours.
+fn questions() -> [(&'static str, Value); 6] {
     let by_shape = json!(["url.shape"]);
     let duration = |op: &str| json!({ "op": op, "column": "duration_ms" });
-    let times = json!({ "start_time": end - 7_200, "end_time": end + 1 });
-    for (name, query) in [
+    [
         ("count", json!({})),
         (
             "count and p99 by shape",
@@ -125,14 +113,30 @@ fn queries(criterion: &mut Criterion) {
             json!({ "breakdowns": ["url.path"], "calculations": [duration("MAX")], "limit": 10,
             "filters": [{ "column": "http.response.status_code", "op": "=", "value": 404 }] }),
         ),
-    ] {
-        let mut query = query;
+    ]
+}
+
+fn queries(criterion: &mut Criterion) {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let hive = runtime.block_on(Hive::start(Options::default())).expect("a port");
+    let url = hive.url();
+    let address = url.trim_start_matches("http://").to_owned();
+    let end = jiff::Timestamp::now().as_second();
+    let mut dice = Dice(7);
+    for _ in 0..EVENTS / BATCH_EVENTS {
+        post(&address, "/1/batch/web", &batch(&mut dice, end));
+    }
+
+    let mut group = criterion.benchmark_group("hive");
+    group.sample_size(10).warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(4));
+    let times = json!({ "start_time": end - 7_200, "end_time": end + 1 });
+    for (name, mut query) in questions() {
         if let (Some(query), Some(times)) = (query.as_object_mut(), times.as_object()) {
             query.extend(times.clone());
         }
         let body = json!({ "dataset": "web", "query": query }).to_string();
         group.bench_function(name, |bencher| {
-            bencher.iter(|| black_box(post(&address, "/query", body.as_bytes())))
+            bencher.iter(|| black_box(post(&address, "/query", body.as_bytes())));
         });
     }
 

@@ -34,8 +34,6 @@ mod calculate;
 mod columns;
 mod filter;
 mod heatmap;
-#[cfg(test)]
-mod oracle;
 mod outcome;
 mod plan;
 mod rank;

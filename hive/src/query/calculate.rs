@@ -90,10 +90,8 @@ impl<'a> Accumulator<'a> {
     fn add(&mut self, value: Scalar<'a>, weight: u64) {
         match self {
             Accumulator::Count(count) => *count = count.saturating_add(weight),
-            Accumulator::CountDistinct(values) => {
-                if value != Scalar::Null {
-                    values.insert(value);
-                }
+            Accumulator::CountDistinct(values) if value != Scalar::Null => {
+                values.insert(value);
             }
             _ if value.is_number() => self.add_number(value.into_value(), weight),
             _ => {}
@@ -125,7 +123,9 @@ impl<'a> Accumulator<'a> {
             Accumulator::Sum(sum) => sum.total(),
             Accumulator::Avg(sum) => sum.mean(),
             Accumulator::Min(value) | Accumulator::Max(value) => value,
-            Accumulator::CountDistinct(values) => Scalar::Int(values.len() as i64),
+            Accumulator::CountDistinct(values) => {
+                Scalar::Int(i64::try_from(values.len()).unwrap_or(i64::MAX))
+            }
             Accumulator::Percentile { thousandths, values } => percentile(values, thousandths),
             Accumulator::Heatmap => Scalar::Null,
         }

@@ -35,6 +35,7 @@ pub(super) fn heatmap(scan: &Scan<'_>, column: &str, axis: Axis) -> Result<Heatm
 /// The row of a number between the bounds; the greatest is in the last.
 fn row(number: f64, (least, greatest): (f64, f64)) -> usize {
     // Halved, because the distance of two floats may be more than a float.
-    let (above, height) = (number / 2.0 - least / 2.0, greatest / 2.0 - least / 2.0);
-    if height > 0.0 { ((above / height * ROWS as f64) as usize).min(ROWS - 1) } else { 0 }
+    let share = (number / 2.0 - least / 2.0) / (greatest / 2.0 - least / 2.0);
+    // Where all numbers are the same the share is none, and the row the first.
+    (1..ROWS).take_while(|&row| share >= row as f64 / ROWS as f64).count()
 }

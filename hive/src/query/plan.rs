@@ -77,7 +77,7 @@ impl Axis {
 
     /// Where a bucket begins, in Unix seconds: the first one may do so before the range.
     pub(crate) fn bucket_start(&self, bucket: usize) -> i64 {
-        (self.start / self.granularity + bucket as i64) * self.granularity
+        (self.start / self.granularity + i64::try_from(bucket).unwrap_or(0)) * self.granularity
     }
 
     /// How many buckets there are.

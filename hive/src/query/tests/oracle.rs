@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value as Json, json};
 
-use super::request::{Calculation, Combination, Direction, Filter, FilterOp, HavingOp, Op, Query};
+use super::super::request::{Calculation, Combination, Direction, Filter, FilterOp, HavingOp, Op, Query};
 
 /// An event of the oracle.
 #[derive(Clone, Debug)]
@@ -175,23 +175,70 @@ fn missing_last(left: &Json, right: &Json, direction: Direction) -> Ordering {
     }
 }
 
-/// The groups of a query over `[start, end)`, and its totals. `None` asks all datasets.
-pub(super) fn answer(events: &[Told], dataset: Option<usize>, query: &Query) -> (Vec<ToldGroup>, Vec<Json>) {
-    let (start, end) = (query.start_time.unwrap(), query.end_time.unwrap());
-    let granularity = query.granularity.unwrap();
+/// The events that match a query. `None` asks all datasets.
+fn choose<'a>(events: &'a [Told], dataset: Option<usize>, query: &Query) -> Vec<&'a Told> {
+    let range = query.start_time.unwrap()..query.end_time.unwrap();
     let chosen = events.iter().filter(|event| {
         let mut filters = query.filters.iter().map(|filter| matches(event, filter));
         let passes = match query.filter_combination {
             Combination::And => filters.all(|holds| holds),
             Combination::Or => query.filters.is_empty() || filters.any(|holds| holds),
         };
-        passes && dataset.is_none_or(|wanted| wanted == event.dataset) && (start..end).contains(&event.second)
+        passes && dataset.is_none_or(|wanted| wanted == event.dataset) && range.contains(&event.second)
     });
-    let chosen: Vec<&Told> = chosen.collect();
+    chosen.collect()
+}
+
+/// The place of a calculation in a query.
+fn place(query: &Query, op: Op, column: Option<&String>) -> usize {
+    query.calculations.iter().position(|one| one.op == op && one.column.as_ref() == column).unwrap()
+}
+
+fn passes_havings(query: &Query, group: &ToldGroup) -> bool {
+    query.havings.iter().all(|having| {
+        let value = &group.values[place(query, having.calculate_op, having.column.as_ref())];
+        let ordering = compare(value, &Json::Number(having.value.clone()));
+        value.is_number()
+            && match having.op {
+                HavingOp::Equal => ordering.is_eq(),
+                HavingOp::NotEqual => ordering.is_ne(),
+                HavingOp::Greater => ordering.is_gt(),
+                HavingOp::GreaterOrEqual => ordering.is_ge(),
+                HavingOp::Less => ordering.is_lt(),
+                HavingOp::LessOrEqual => ordering.is_le(),
+            }
+    })
+}
+
+fn order(query: &Query, left: &ToldGroup, right: &ToldGroup) -> Ordering {
+    for order in &query.orders {
+        let (left, right) = match order.op {
+            None => {
+                let wanted = order.column.as_ref().unwrap();
+                let place = query.breakdowns.iter().position(|name| name == wanted).unwrap();
+                (&left.key[place], &right.key[place])
+            }
+            Some(op) => {
+                let place = place(query, op, order.column.as_ref());
+                (&left.values[place], &right.values[place])
+            }
+        };
+        let ordering = missing_last(left, right, order.order);
+        if ordering.is_ne() {
+            return ordering;
+        }
+    }
+    let mut keys = left.key.iter().zip(&right.key).map(|(left, right)| compare(left, right));
+    keys.find(|ordering| ordering.is_ne()).unwrap_or(Ordering::Equal)
+}
+
+/// The groups of a query and its totals.
+pub(super) fn answer(events: &[Told], dataset: Option<usize>, query: &Query) -> (Vec<ToldGroup>, Vec<Json>) {
+    let chosen = choose(events, dataset, query);
+    let granularity = query.granularity.unwrap();
     let all = |events: &[&Told]| -> Vec<Json> {
         query.calculations.iter().map(|calculation| calculate(calculation, events)).collect()
     };
-
     let mut groups: Vec<(Vec<Json>, Vec<&Told>)> = Vec::new();
     if query.breakdowns.is_empty() {
         groups.push((Vec::new(), Vec::new()));
@@ -211,52 +258,8 @@ pub(super) fn answer(events: &[Told], dataset: Option<usize>, query: &Query) -> 
         let series = buckets.into_iter().map(|(start, events)| (start, all(&events))).collect();
         ToldGroup { key, values: all(&events), series }
     });
-    let place = |op: Op, column: &Option<String>| {
-        query.calculations.iter().position(|one| one.op == op && one.column == *column).unwrap()
-    };
-    let mut groups: Vec<ToldGroup> = with_series.collect();
-    groups.retain(|group| {
-        query.havings.iter().all(|having| {
-            let value = &group.values[place(having.calculate_op, &having.column)];
-            let ordering = compare(value, &Json::Number(having.value.clone()));
-            value.is_number()
-                && match having.op {
-                    HavingOp::Equal => ordering.is_eq(),
-                    HavingOp::NotEqual => ordering.is_ne(),
-                    HavingOp::Greater => ordering.is_gt(),
-                    HavingOp::GreaterOrEqual => ordering.is_ge(),
-                    HavingOp::Less => ordering.is_lt(),
-                    HavingOp::LessOrEqual => ordering.is_le(),
-                }
-        })
-    });
-    groups.sort_by(|left, right| {
-        let by_key = || {
-            let pairs = left.key.iter().zip(&right.key);
-            pairs
-                .map(|(left, right)| compare(left, right))
-                .find(|order| order.is_ne())
-                .unwrap_or(Ordering::Equal)
-        };
-        for order in &query.orders {
-            let (left, right) = match order.op {
-                None => {
-                    let wanted = order.column.as_ref().unwrap();
-                    let place = query.breakdowns.iter().position(|name| name == wanted).unwrap();
-                    (&left.key[place], &right.key[place])
-                }
-                Some(op) => {
-                    let place = place(op, &order.column);
-                    (&left.values[place], &right.values[place])
-                }
-            };
-            let ordering = missing_last(left, right, order.order);
-            if ordering.is_ne() {
-                return ordering;
-            }
-        }
-        by_key()
-    });
+    let mut groups: Vec<ToldGroup> = with_series.filter(|group| passes_havings(query, group)).collect();
+    groups.sort_by(|left, right| order(query, left, right));
     groups.truncate(query.limit.unwrap());
     (groups, all(&chosen))
 }
