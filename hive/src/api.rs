@@ -20,8 +20,9 @@ use self::shelf::Asked;
 use crate::auth;
 use crate::body::{self, Decoder, Disconnected};
 use crate::connection::Severed;
+use crate::limits::QUERY_BYTES_MAX;
 use crate::query::{self, ALL_DATASETS, Query};
-use crate::refusal::{self, Refusal};
+use crate::refusal::{self, BODY_TOO_LARGE, Refusal};
 use crate::shared::Shared;
 
 mod form;
@@ -165,9 +166,12 @@ async fn read_json(headers: &HeaderMap, body: Body) -> Result<Json, Response> {
     match body::receive(body, decoder).await {
         Err(Disconnected) => Err(Severed.into_response()),
         Ok(received) => {
-            let read = received
-                .content
-                .and_then(|content| serde_json::from_slice(&content).map_err(|_| Refusal::body_malformed()));
+            let read = received.content.and_then(|content| {
+                if content.len() > QUERY_BYTES_MAX {
+                    return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, BODY_TOO_LARGE));
+                }
+                serde_json::from_slice(&content).map_err(|_| Refusal::body_malformed())
+            });
             read.map_err(Refusal::into_response)
         }
     }

@@ -54,6 +54,9 @@ pub(crate) const EVENTS_LISTED_MAX: usize = 1_000;
 /// Longest field value on the page, in characters; `/events` gives values in full.
 pub(crate) const VALUE_CHARS_SHOWN: usize = 2_000;
 
+/// Largest body of a query that is kept, in bytes, as Honeycomb has it for all of its management API.
+pub(crate) const QUERY_BYTES_MAX: usize = 100_000;
+
 /// Longest column name of a query in characters, as of a column created over Honeycomb's API.
 pub(crate) const COLUMN_CHARS_MAX: usize = 255;
 

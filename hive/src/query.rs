@@ -31,13 +31,13 @@ use self::request::Op;
 use self::scan::Scan;
 
 mod calculate;
-mod columns;
+pub(crate) mod columns;
 mod filter;
 mod heatmap;
-mod outcome;
+pub(crate) mod outcome;
 mod plan;
 mod rank;
-mod request;
+pub(crate) mod request;
 mod rows;
 mod scalar;
 mod scan;

@@ -146,8 +146,8 @@ impl Segment {
                 None => {
                     let name: Arc<str> = Arc::from(name);
                     names.insert(Arc::clone(&name), columns.len());
-                    columns.push(Column { name, rows: Vec::new(), kinds: Vec::new(), bits: Vec::new() });
-                    let column = columns.last_mut().unwrap_or_else(|| unreachable!("just pushed"));
+                    let (rows, kinds, bits) = Default::default();
+                    let column = columns.push_mut(Column { name, rows, kinds, bits });
                     bytes += column.bytes();
                     column
                 }

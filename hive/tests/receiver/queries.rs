@@ -124,6 +124,9 @@ async fn what_cannot_be_answered_is_refused_with_the_reason() {
         (broken.status, broken.json()["error"].as_str().unwrap()),
         (400, "Request body is malformed and cannot be read.")
     );
+    let large = format!("{{{}}}", " ".repeat(100_000));
+    let large = send(&hive, "POST /1/queries/a\nX-Honeycomb-Team: key", large.as_bytes()).await.unwrap();
+    assert_eq!((large.status, large.json()["error"].as_str().unwrap()), (413, "Request body is too large."));
     for line in ["POST /query", "POST /events"] {
         let plain = in_time(send(&hive, line, b"{}")).await.unwrap();
         assert_eq!(plain.status, 415, "a body that is not declared as JSON");
