@@ -15,7 +15,7 @@ use std::{
 
 use hivetail_parsers::Timestamp;
 use serde::{Deserialize, Serialize};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use super::{Change, Due, Entry, Identity, Loaded};
 use crate::{
@@ -28,6 +28,10 @@ use crate::{
 pub struct Register {
     files: Mutex<Files>,
     changed: Notify,
+    /// Says that there are files to go on with.
+    offers: watch::Sender<()>,
+    /// When the last run saved last.
+    saved_at: Option<SystemTime>,
     damaged: bool,
 }
 
@@ -46,8 +50,8 @@ struct Files {
     changed: BTreeSet<StreamId>,
     /// Changes that are not of a stream.
     others: Vec<Change>,
-    /// When those who followed `pending` ended.
-    left_at: Option<SystemTime>,
+    /// When the source ended that followed a file of `pending`, if it was one of this run.
+    left: BTreeMap<u64, SystemTime>,
 }
 
 /// How far a file was shipped.
@@ -72,16 +76,32 @@ impl Register {
         let files = Files {
             pending: loaded.entries.into_iter().map(|entry| (entry.id, entry)).collect(),
             looked: loaded.looked.into_iter().collect(),
-            left_at: loaded.saved_at,
             ..Files::default()
         };
-        Self { files: Mutex::new(files), changed: Notify::new(), damaged: loaded.damaged > 0 }
+        Self {
+            files: Mutex::new(files),
+            changed: Notify::new(),
+            offers: watch::Sender::default(),
+            saved_at: loaded.saved_at,
+            damaged: loaded.damaged > 0,
+        }
     }
 
-    /// When the last run saved last, or a source of this one ended.
+    /// Until when a file of the last run, or of a source that has ended, was followed.
     #[must_use]
-    pub fn left_at(&self) -> Option<SystemTime> {
-        self.files().left_at
+    pub fn followed_until(&self, id: u64) -> Option<SystemTime> {
+        self.files().left.get(&id).copied().or(self.saved_at)
+    }
+
+    /// Tells when sources have ended whose files others may go on with.
+    #[must_use]
+    pub fn offers(&self) -> watch::Receiver<()> {
+        self.offers.subscribe()
+    }
+
+    /// Has those sources that run look for files that nobody follows any more.
+    pub fn offer(&self) {
+        self.offers.send_replace(());
     }
 
     /// Resolves when there was something to save since the last call that is not the ledger's.
@@ -105,6 +125,7 @@ impl Register {
     pub fn add(&self, stream: StreamId, entry: Entry) {
         let mut files = self.files();
         files.pending.remove(&entry.id);
+        files.left.remove(&entry.id);
         files.known.insert(stream, Box::new(entry));
         files.changed.insert(stream);
         self.changed.notify_one();
@@ -171,7 +192,6 @@ impl Register {
     /// A source has ended: its files are those of a last run, which another source goes on with from their marks.
     pub fn hand_over(&self, ledger: &mut Ledger, left: &Left, left_at: SystemTime) {
         let files = &mut *self.files();
-        files.left_at = Some(left_at);
         for stream in &left.streams {
             let entry = files.entry(ledger, *stream);
             // What has no entry is asked for again, or is decided.
@@ -181,6 +201,7 @@ impl Register {
             let known = files.known.remove(stream);
             if let Some(entry) = entry {
                 files.given.remove(&entry.id);
+                files.left.insert(entry.id, left_at);
                 files.others.push(Change::Put(entry.clone()));
                 files.pending.insert(entry.id, entry);
             } else if let Some(known) = known {
@@ -191,9 +212,15 @@ impl Register {
         self.changed.notify_one();
     }
 
+    /// A file was found, but not where it was any more when it was to be opened: whoever looks next is given it again.
+    pub fn give_back(&self, id: u64) {
+        self.files().given.remove(&id);
+    }
+
     /// A file of the last run was looked for in vain.
     pub fn forget(&self, id: u64) {
         let mut files = self.files();
+        files.left.remove(&id);
         if files.pending.remove(&id).is_some() {
             files.others.push(Change::Remove(id));
         }

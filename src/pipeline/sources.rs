@@ -13,7 +13,7 @@ use std::{
 
 use tokio::{
     sync::{mpsc, oneshot},
-    time::{Instant, sleep, timeout_at},
+    time::{timeout, timeout_at},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -29,7 +29,7 @@ use crate::{
     source::{
         Feed, Left,
         dead_letters::DeadLetterSource,
-        file::{FileSource, Settings as FileSettings, discover::Discovery},
+        file::{Ends, FileSource, Settings as FileSettings, discover::Discovery},
         journald::{self, JournaldSource},
         kubernetes::{Environment, OwnPod},
         live::Live,
@@ -38,8 +38,8 @@ use crate::{
     },
 };
 
-/// How often it is asked whether all has its outcome that an ended source has read.
-const DECIDED_INTERVAL: Duration = Duration::from_millis(20);
+/// For how long the others wait until new sources have found what is theirs.
+const BEGIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The sources that run.
 pub(super) struct Sources<'a> {
@@ -51,6 +51,8 @@ pub(super) struct Sources<'a> {
     drain: &'a TaskTracker,
     /// Waits until all of them have come to the end of their input, which for stdin is before its last lines have entered.
     inputs: TaskTracker,
+    /// Waits until sources of files have found what others have left.
+    beginning: TaskTracker,
     running: Vec<Running>,
 }
 
@@ -92,7 +94,15 @@ impl<'a> Sources<'a> {
         stop: &'a CancellationToken,
         drain: &'a TaskTracker,
     ) -> Self {
-        Self { shared, runs, stop, drain, inputs: TaskTracker::new(), running: Vec::new() }
+        Self {
+            shared,
+            runs,
+            stop,
+            drain,
+            inputs: TaskTracker::new(),
+            beginning: TaskTracker::new(),
+            running: Vec::new(),
+        }
     }
 
     /// Begins those of a job. `logins` are those of the nats sources, in their order.
@@ -149,7 +159,12 @@ impl<'a> Sources<'a> {
             () = self.take_over(ended, deadlines) => {}
             () = self.stop.cancelled() => return,
         }
+        self.beginning = TaskTracker::new();
         later.into_iter().for_each(|planned| self.begin_one(job, planned));
+        self.beginning.close();
+        // What the new ones don't want the others may.
+        let _ = timeout(BEGIN_TIMEOUT, self.beginning.wait()).await;
+        self.shared.register.offer();
     }
 
     /// Waits for the end of sources and for the outcome of what they have read, and takes what they leave behind.
@@ -161,30 +176,18 @@ impl<'a> Sources<'a> {
                 let left = match in_time {
                     Ok(left) => left,
                     Err(_) => {
+                        tracing::warn!(
+                            "what a changed source has read can't be delivered now: some of it may come twice"
+                        );
                         give_up.cancel();
                         left.await
                     }
                 };
                 // What a task that has failed knew is lost with it, and the agent stops.
                 let Ok(left) = left else { continue };
-                self.wait_for_outcomes(&left, deadlines.give_up).await;
                 let Shared { ledger, register, .. } = self.shared;
                 ledger.with(|ledger| register.hand_over(ledger, &left, left_at));
             }
-        }
-    }
-
-    async fn wait_for_outcomes(&self, left: &Left, until: Instant) {
-        let ledger = &self.shared.ledger;
-        let is_read = || ledger.read(|ledger| left.streams.iter().all(|stream| ledger.is_read(*stream)));
-        while !is_read() {
-            if Instant::now() >= until {
-                tracing::warn!(
-                    "what a changed source has read can't be delivered now: some of it will come twice"
-                );
-                return;
-            }
-            sleep(DECIDED_INTERVAL).await;
         }
     }
 
@@ -235,7 +238,10 @@ impl<'a> Sources<'a> {
                     let (feed, settings) = (spawner.feed(&source), file_settings(job, &source));
                     let discovery = Discovery::new(&source, pick);
                     let files = FileSource::new(feed, discovery, settings, Arc::clone(&self.shared.register));
-                    left.push(self.spawn(&self.inputs, "file source", files.run(stop.clone())));
+                    let ends =
+                        Ends { stop: self.stop.clone(), retire: stop.clone(), give_up: give_up.clone() };
+                    let files = files.run(ends, self.beginning.token());
+                    left.push(self.spawn(&self.inputs, "file source", files));
                 }
             }
             None => {}

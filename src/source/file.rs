@@ -34,12 +34,17 @@ use std::{
     time::Duration,
 };
 
+use futures_util::FutureExt;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::task_tracker::TaskTrackerToken};
 
 use super::{Feed, Left};
 use crate::{
-    ack::StreamId, budget::Reservation, checkpoint::Register, encode::Constants, frame::LineBuffer,
+    ack::{HeldAt, StreamId},
+    budget::Reservation,
+    checkpoint::Register,
+    encode::Constants,
+    frame::LineBuffer,
     source::kubernetes::Container,
 };
 use discover::{Discovery, Identity};
@@ -56,6 +61,10 @@ const RECONCILE_INTERVAL: Duration = Duration::from_secs(10);
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// How often files that are about to be let go of are looked at.
 const TICK_INTERVAL: Duration = Duration::from_secs(1);
+/// How often it is asked whether all that was read has its outcome, when a source ends alone.
+const DECIDED_INTERVAL: Duration = Duration::from_millis(20);
+/// News that are heard when it ends.
+const LAST_NEWS_MAX: u32 = 10_000;
 /// News in a row before something is read.
 const NEWS_IN_ROW_MAX: u32 = 1_000;
 
@@ -101,6 +110,17 @@ fn constants(settings: &Settings, feed: &Feed, path: &Path, id: u64) -> Arc<Cons
     constants.push("log.file.path", &path.to_string_lossy());
     constants.push("log.file.id", &format!("{id:016x}"));
     Arc::new(constants)
+}
+
+/// When a source ends.
+#[derive(Clone, Debug)]
+pub struct Ends {
+    /// Whether all of them do.
+    pub stop: CancellationToken,
+    /// It does, or all do.
+    pub retire: CancellationToken,
+    /// The outcome of what was read is not waited for any more.
+    pub give_up: CancellationToken,
 }
 
 /// A file source.
@@ -166,11 +186,15 @@ impl FileSource {
     }
 
     /// Follows the files until `stop`, or with `once` until they are read.
-    pub async fn run(mut self, stop: CancellationToken) -> Left {
+    ///
+    /// `begun` is dropped when it has found what others have left.
+    pub async fn run(mut self, ends: Ends, begun: TaskTrackerToken) -> Left {
         let mut watch = Watch::nothing(self.settings.poll);
+        let mut offers = self.register.offers();
         self.begin(&mut watch);
+        drop(begun);
         if self.settings.once {
-            self.read_all(&stop).await;
+            self.read_all(&ends.stop).await;
             return self.left();
         }
         let (flow, mut holds) = (self.feed.flow.clone(), self.feed.holds.clone());
@@ -190,15 +214,17 @@ impl FileSource {
             tokio::select! {
                 // News first: a file may be gone before it is opened. But there must be some reading, too.
                 biased;
-                () = stop.cancelled() => {
-                    self.end().await;
-                    return self.left();
-                }
+                // Of all sources, or of this one.
+                () = ends.retire.cancelled() => return self.leave(&mut watch, &ends).await,
                 change = watch.next(), if news_in_row < NEWS_IN_ROW_MAX => {
                     news_in_row += 1;
                     self.news(change, &mut watch);
                 }
                 () = holds.changed() => self.table.unpark(),
+                Ok(()) = offers.changed() => {
+                    self.resume(&mut watch);
+                    self.look(&mut watch, false);
+                }
                 () = tokio::time::sleep_until(reconcile_at) => {
                     self.reconcile(&mut watch);
                     reconcile_at = self.next_reconcile(&watch);
@@ -219,10 +245,40 @@ impl FileSource {
         }
     }
 
+    /// Ends. A source that ends alone keeps its files open until what it has read of them has its outcome: one that is
+    /// deleted meanwhile is not out of reach.
+    async fn leave(mut self, watch: &mut Watch, ends: &Ends) -> Left {
+        // What has happened up to now is known by the time that others look.
+        for _ in 0..LAST_NEWS_MAX {
+            let Some(change) = tokio::task::unconstrained(watch.next()).now_or_never() else { break };
+            self.news(change, watch);
+        }
+        let is_read = |source: &Self| {
+            let mut streams = source.table.files.values().map(|followed| followed.stream);
+            source.feed.ledger.read(|ledger| streams.all(|stream| ledger.is_read(stream)))
+        };
+        while !(ends.stop.is_cancelled() || ends.give_up.is_cancelled() || is_read(&self)) {
+            tokio::time::sleep(DECIDED_INTERVAL).await;
+        }
+        self.end().await;
+        self.left()
+    }
+
     fn left(mut self) -> Left {
         let files = self.table.files.values();
-        let left = Left::of(&mut self.feed.pass, files.clone().map(|followed| followed.stream));
-        Left { files: files.map(|followed| followed.identity).collect(), ..left }
+        let mut left = Left::of(&mut self.feed.pass, files.clone().map(|followed| followed.stream));
+        for followed in files {
+            left.files.push(followed.identity);
+            // Held since the run before, and not passed yet.
+            let held = followed.held.iter();
+            let at = held.map(|held| HeldAt {
+                stream: followed.stream,
+                position: held.position,
+                context: held.is_context(),
+            });
+            left.held.extend(at);
+        }
+        left
     }
 
     /// Finds what was followed before, and then everything else.

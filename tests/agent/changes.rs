@@ -93,6 +93,75 @@ async fn a_source_that_changes_in_an_outage_loses_nothing() {
         }
     })
     .await;
+    // What came twice may still be on its way.
     let counts = agent.stopped().await;
-    assert_eq!(counts.open, 0, "{counts:?}");
+    assert_eq!(counts.accepted + counts.open, counts.read, "{counts:?}");
+}
+
+/// Only new sources looked for what an ended one had left: what had lost its name was read by nobody.
+#[tokio::test]
+async fn a_source_that_stays_takes_what_another_leaves() {
+    let stage = Stage::new().await;
+    let (a, b) = (stage.toml("a.log", "", ""), another(&stage, "*.log", ""));
+    let b_alone = stage.toml("*.log", "", "");
+    stage.append("a.log", numbered(0, 10));
+    let agent = stage.start(&a, false);
+    soon("the first lines", stage.hive.wait_for_events(10)).await;
+    agent.change(&(a + &b)).await;
+    stage.append("b.log", numbered(10, 10));
+    soon("the second source", stage.hive.wait_for_events(20)).await;
+    fs::rename(stage.path("a.log"), stage.path("a.log.1")).expect("it is there");
+    agent.change(&b_alone).await;
+    stage.append("a.log.1", numbered(20, 10));
+    soon("what a writer adds who still has the file", stage.hive.wait_for_events(30)).await;
+    let counts = agent.stopped().await;
+    assert_eq!((counts.read, counts.open), (30, 0));
+    assert_each_once(&stage, 30);
+}
+
+/// Any change told all sources that files had been followed until then.
+#[tokio::test]
+async fn a_generation_that_nobody_saw_is_found_whatever_else_has_changed() {
+    let stage = Stage::new().await;
+    let base = stage.toml("a.log", "", "");
+    let with = |name: &str| base.clone() + &another(&stage, name, "");
+    stage.append("a.log", numbered(0, 10));
+    stage.append("b.log", numbered(10, 10));
+    let agent = stage.start(&with("b.log"), false);
+    soon("both files", stage.hive.wait_for_events(20)).await;
+    agent.change(&with("c.log")).await;
+    stage.append("c.log", numbered(20, 10));
+    soon("the third", stage.hive.wait_for_events(30)).await;
+    for n in [2, 1] {
+        fs::rename(stage.path("b.log"), stage.path(&format!("b.log.{n}"))).expect("it is there");
+        stage.append("b.log", numbered(20 + 10 * (3 - n), 10));
+    }
+    agent.change(&base).await;
+    agent.change(&with("b.log")).await;
+    soon("all generations", stage.hive.wait_for_events(50)).await;
+    agent.stopped().await;
+    assert_each_once(&stage, 50);
+}
+
+/// Lines that had been handed over and were not passed yet were counted once more with each change.
+#[tokio::test]
+async fn changes_one_after_the_other_count_no_line_twice() {
+    let stage = Stage::new().await;
+    let toml = |n: usize| {
+        stage.toml("*.log", &format!("join = {{ start = \"^S\", timeout_ms = {} }}", 60_000 + n), "")
+    };
+    for n in 0..100 {
+        stage.append(&format!("{n}.log"), format!("S {n}\n  rest\n"));
+    }
+    let agent = stage.start(&toml(0), false);
+    for n in 1..9 {
+        agent.change(&toml(n)).await;
+    }
+    for n in 0..100 {
+        stage.append(&format!("{n}.log"), "S end\n");
+    }
+    soon("one event of each file", stage.hive.wait_for_events(100)).await;
+    let counts = agent.stopped().await;
+    assert_eq!((counts.read, counts.recovered, counts.accepted), (300, 0, 100), "{counts:?}");
+    assert_eq!((counts.joined, counts.open), (100, 100), "{counts:?}");
 }

@@ -5,7 +5,7 @@
 //! that were made and rotated away meanwhile. The older ones are followed first.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     ffi::OsString,
     fs::{self, File},
     io,
@@ -30,6 +30,8 @@ use crate::checkpoint::{Entry, file_id};
 
 /// So many folders beside its own are searched for a file.
 const FOLDERS_MAX: usize = 64;
+/// So often a file is looked for again that is renamed while it is opened.
+const RENAMES_MAX: usize = 3;
 
 impl FileSource {
     /// Follows what the last run did.
@@ -81,15 +83,36 @@ impl FileSource {
         }
         // What has the name is the youngest, whenever the others were written to last.
         found.sort_by_key(|(entry, place)| (*place.seen_at == *entry.path, place.modified));
-        let paths = found.iter().map(|(entry, _)| entry).chain(&lost).map(|entry| Arc::clone(&entry.path));
-        let bases: Vec<Arc<Path>> = paths.collect();
+        let all = found.iter().map(|(entry, _)| entry).chain(&lost);
+        let paths: Vec<(u64, Arc<Path>)> = all.map(|entry| (entry.id, Arc::clone(&entry.path))).collect();
+        // Each has its own time since when nobody has looked.
+        let mut bases: BTreeMap<SystemTime, Vec<Arc<Path>>> = BTreeMap::new();
+        for (id, path) in paths {
+            if let Some(until) = self.register.followed_until(id) {
+                bases.entry(until).or_default().push(path);
+            }
+        }
         for (entry, place) in found {
-            self.follow_again(entry, &place, watch);
+            self.follow_wherever(&entry, place, watch);
         }
         lost.into_iter().for_each(|entry| self.forget(&entry));
-        if let Some(stopped_at) = self.register.left_at() {
-            self.follow_unseen(&bases, stopped_at, None);
+        for (since, bases) in bases {
+            self.follow_unseen(&bases, since, None);
         }
+    }
+
+    /// Follows a file that was found, and is looked for again if it has been renamed since.
+    fn follow_wherever(&mut self, entry: &Entry, mut place: Place, watch: &mut Watch) {
+        for _ in 0..RENAMES_MAX {
+            if self.follow_again(entry.clone(), &place, watch) {
+                return;
+            }
+            match self.find_itself(entry) {
+                Ok(Some(found)) => place = found,
+                _ => break,
+            }
+        }
+        self.register.give_back(entry.id);
     }
 
     /// The very file, if it is still what it was. It is not kept open: there may be too many.
@@ -140,12 +163,13 @@ impl FileSource {
         })
     }
 
-    /// Follows what the last run did, where it is now.
-    pub(super) fn follow_again(&mut self, entry: Entry, place: &Place, watch: &mut Watch) {
+    /// Follows what the last run did, where it is now; `false` if it is there no more.
+    pub(super) fn follow_again(&mut self, entry: Entry, place: &Place, watch: &mut Watch) -> bool {
         let Place { seen_at, identity, rescued, .. } = place;
         let (seen_at, rescued) = (seen_at.clone(), *rescued);
         let Ok(Some(opened)) = self.open_as(&seen_at, *identity) else {
-            return self.register.release(*identity);
+            self.register.release(*identity);
+            return false;
         };
         if let Some(folder) = seen_at.parent().filter(|_| !rescued) {
             watch.add(folder);
@@ -167,11 +191,12 @@ impl FileSource {
         let no = self.follow(opened, begin, None);
         let matching = !rescued && self.discovery.matches(&seen_at);
         self.named(no, &seen_at, matching);
+        true
     }
 
     /// A file is gone, and so is what was not shipped of it.
     fn forget(&mut self, entry: &Entry) {
-        self.missed(&entry.path, entry.size.saturating_sub(entry.resume), "gone while the agent was stopped");
+        self.missed(&entry.path, entry.size.saturating_sub(entry.resume), "gone while nobody read it");
         if !entry.held.is_empty() {
             let held: u64 =
                 entry.held.iter().filter(|held| !held.is_context()).map(|held| u64::from(held.len)).sum();
@@ -259,7 +284,8 @@ impl FileSource {
             let no = self.follow(unpacked, begin, before);
             self.named(no, &to, false);
         } else {
-            if self.is_known(&opened.file, base) {
+            // One that was renamed while it was looked for is known, and no news.
+            if self.is_known(&opened.file, base) || self.register.pending_of(identity).is_some() {
                 return false;
             }
             self.meet(opened, base, path, false);
