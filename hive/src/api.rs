@@ -21,9 +21,10 @@ use crate::auth;
 use crate::body::{self, Decoder, Disconnected};
 use crate::connection::Severed;
 use crate::limits::QUERY_BYTES_MAX;
-use crate::query::{self, ALL_DATASETS, Query};
+use crate::query::{self, Query};
 use crate::refusal::{self, BODY_TOO_LARGE, Refusal};
 use crate::shared::Shared;
+use crate::view;
 
 mod form;
 mod shelf;
@@ -132,13 +133,7 @@ async fn answer(shared: &Shared, dataset: &str, asked: &Asked) -> Result<Answer,
         query::answer(snapshot, scope, &query, Timestamp::now(), with_series)
     })
     .await?;
-    let page = match dataset {
-        ALL_DATASETS => format!("{}/", shared.url),
-        name => {
-            let query = form_urlencoded::Serializer::new(String::new()).append_pair("dataset", name).finish();
-            format!("{}/?{query}", shared.url)
-        }
-    };
+    let page = format!("{}{}", shared.url, view::query_url(dataset, &asked.query));
     Ok(Answer(json!({
         "complete": true,
         "query": with_id(&asked.query, &asked.query_id),

@@ -60,9 +60,9 @@ impl Hive {
     /// If the address cannot be listened on.
     pub async fn start(options: Options) -> io::Result<Hive> {
         let listener = TcpListener::bind(options.listen).await?;
-        let url = format!("http://{}", listener.local_addr()?);
+        let listen = listener.local_addr()?;
         let store = Store::new(options.events_max, options.bytes_max);
-        let shared = Arc::new(Shared::new(url, options.sink, store));
+        let shared = Arc::new(Shared::new(listen, options.sink, store));
         let stop = CancellationToken::new();
         let router = routes::router(Arc::clone(&shared));
         let serving = tokio::spawn(connection::serve(listener, router, stop.clone()));

@@ -1,5 +1,5 @@
 //! **hive**: a local Honeycomb. It takes batches of events over the Events API, answers as Honeycomb answers,
-//! keeps the newest events in memory and shows them on a plain page.
+//! keeps the newest events in memory and answers questions about them, on pages and as Honeycomb's JSON.
 //!
 //! It serves three users: a person who develops an agent (`hive`, then a browser), a benchmark (`hive --sink`,
 //! which counts events and stores none), and a test, which runs a [`Hive`] inside its own process and scripts
@@ -12,8 +12,8 @@
 //! - `store`: events as JSON text in segments (`store::segment`) that have a column of `store::cells` per field.
 //! - `query`: questions in Honeycomb's terms, answered from a `store::snapshot`.
 //! - `connection`: accepts connections and cuts the ones a fault wants cut.
-//! - `routes`: the table of paths. `auth`, `batch`, `event` and `api` answer those of Honeycomb; `view`, `explore` (the
-//!   queries of a page, as JSON) and `control`, which takes faults, are hive's own.
+//! - `routes`: the table of paths. `auth`, `batch`, `event` and `api` answer those of Honeycomb; `view`, the pages for
+//!   people, and `control`, which takes faults, are hive's own. `host` refuses what comes from other sites.
 //! - `body`: reads a request body and decompresses it under a cap.
 //! - `batch::judge`: decides event by event; `event_time` reads their times.
 //! - `limits` and `refusal`: Honeycomb's numbers and texts, each in one place.
@@ -35,9 +35,9 @@ mod connection;
 mod control;
 mod event;
 mod event_time;
-mod explore;
 mod fault;
 mod handle;
+mod host;
 mod limits;
 mod query;
 mod refusal;

@@ -45,10 +45,16 @@ pub(crate) const DATASETS_MAX: usize = 10_000;
 /// Most connections served at a time; further ones wait in the listen queue.
 pub(crate) const CONNECTIONS_MAX: usize = 1_024;
 
-/// Events shown on the page, and by `/events` when no limit is asked for.
-pub(crate) const EVENTS_SHOWN: usize = 50;
+/// Events listed by `/events` when no limit is asked for.
+pub(crate) const EVENTS_LISTED_DEFAULT: usize = 50;
 
-/// Most events in one answer of `/events`.
+/// Events in full on a page of a query.
+pub(crate) const EVENTS_ON_PAGE: usize = 100;
+
+/// Names of columns that the query form suggests.
+pub(crate) const COLUMNS_SUGGESTED_MAX: usize = 1_000;
+
+/// Most events in one answer of `/events`, or of one trace.
 pub(crate) const EVENTS_LISTED_MAX: usize = 1_000;
 
 /// Longest field value on the page, in characters; `/events` gives values in full.

@@ -2,7 +2,7 @@
 //!
 //! A [`Query`] is what is asked. It becomes a `plan`, which bounds it; a `scan` finds the events that match; `calculate`
 //! makes values of them, `rank` orders the groups and cuts them, `series` and `heatmap` spread them over time. `rows`
-//! gives the events themselves and `columns` what is known of their fields.
+//! gives the events themselves, `columns` what is known of their fields, `glance` what a start page shows.
 //!
 //! Everything works on a [`Snapshot`], so that events come in while a query runs, and ends at a deadline.
 
@@ -17,22 +17,21 @@ use crate::refusal::Refusal;
 use crate::shared::Shared;
 use crate::store::Snapshot;
 
-pub(crate) use self::columns::{ColumnStats, columns};
-pub(crate) use self::outcome::Outcome;
-pub(crate) use self::plan::axis;
-pub(crate) use self::request::{Direction, Query};
-pub(crate) use self::rows::{Rows, Selection, related, rows};
-pub(crate) use self::scalar::Scalar;
+pub(crate) use self::columns::{ColumnStats, ColumnType, columns};
+pub(crate) use self::outcome::{Group, Heatmap, Outcome};
+pub(crate) use self::plan::{Axis, axis};
+pub(crate) use self::request::{Calculation, Combination, Direction, Filter, FilterOp, Having, HavingOp, Op, Order, Query};
+pub(crate) use self::rows::{Rows, Selection, joined, rows};
+pub(crate) use self::scalar::{Scalar, Value};
 pub(crate) use self::scan::Scope;
 
-use self::outcome::Group;
 use self::plan::Plan;
-use self::request::Op;
 use self::scan::Scan;
 
 mod calculate;
 pub(crate) mod columns;
 mod filter;
+pub(crate) mod glance;
 mod heatmap;
 pub(crate) mod outcome;
 mod plan;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::middleware;
 use axum::response::Response;
 use axum::routing::{get, post};
 
@@ -15,20 +16,22 @@ use crate::auth;
 use crate::batch;
 use crate::control;
 use crate::event;
-use crate::explore;
+use crate::host;
 use crate::refusal::{self, Refusal};
 use crate::shared::Shared;
 use crate::view;
 
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
-        .route("/", get(view::page))
+        .route("/", get(view::start))
+        .route("/query", get(view::query))
+        .route("/columns", get(view::columns))
+        .route("/event/{id}", get(view::event))
+        .route("/trace", get(view::trace))
+        .route("/request", get(view::request))
         .route("/style.css", get(view::style))
-        .route("/events", get(view::events).post(explore::rows))
-        .route("/events/{id}", get(explore::event))
-        .route("/events/{id}/related", get(explore::related))
-        .route("/columns", get(explore::columns))
-        .route("/query", post(explore::query))
+        .route("/icon.svg", get(view::icon))
+        .route("/events", get(view::events))
         .route("/stats", get(stats))
         .route("/faults", post(control::script).get(control::count).delete(control::clear))
         .route("/poison", post(control::poison))
@@ -44,6 +47,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .method_not_allowed_fallback(async || {
             Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method not allowed")
         })
+        .layer(middleware::from_fn_with_state(shared.listen, host::guard))
         .with_state(shared)
 }
 

@@ -3,6 +3,7 @@
 //! There is one of these per [`Hive`](crate::Hive) and none per process. The store's lock is never held across
 //! an await.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Semaphore;
@@ -16,6 +17,7 @@ use crate::store::Store;
 pub(crate) struct Shared {
     /// Where the receiver listens, to tell a reader of the page where to send.
     pub(crate) url: String,
+    pub(crate) listen: SocketAddr,
     /// Count events and store none.
     pub(crate) sink: bool,
     pub(crate) counters: Counters,
@@ -29,11 +31,12 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(url: String, sink: bool, store: Store) -> Shared {
+    pub(crate) fn new(listen: SocketAddr, sink: bool, store: Store) -> Shared {
         let (script, poison) = (Script::default(), Poison::default());
         let queries = Arc::new(Semaphore::new(QUERIES_AT_ONCE));
+        let url = format!("http://{listen}");
         let (counters, shelf, store) = (Counters::new(), Shelf::default(), Mutex::new(store));
-        Shared { url, sink, counters, script, poison, queries, shelf, store }
+        Shared { url, listen, sink, counters, script, poison, queries, shelf, store }
     }
 
     pub(crate) fn store(&self) -> MutexGuard<'_, Store> {

@@ -40,8 +40,6 @@ pub struct Event {
 pub(crate) struct StoredEvent<'a> {
     pub(crate) dataset: &'a str,
     pub(crate) time: &'a str,
-    #[serde(skip)]
-    pub(crate) timestamp: Timestamp,
     pub(crate) samplerate: u64,
     pub(crate) data: &'a RawValue,
 }
@@ -209,7 +207,6 @@ impl Store {
         StoredEvent {
             dataset: &self.datasets[record.dataset.0].name,
             time: &record.time.text,
-            timestamp: record.time.timestamp,
             samplerate: record.samplerate,
             data: &record.data,
         }

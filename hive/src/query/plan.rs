@@ -25,7 +25,7 @@ const STEPS: [i64; 20] = [
 const BUCKETS_CHOSEN: i64 = 120;
 
 /// The last second that can be written as a time, shortly before the year 10000.
-const SECONDS_MAX: i64 = 253_402_207_200;
+pub(super) const SECONDS_MAX: i64 = 253_402_207_200;
 
 /// What a query comes to.
 #[derive(Debug)]

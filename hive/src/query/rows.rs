@@ -1,9 +1,6 @@
-//! Rows: take a query or an event, give stored events as they came.
-
-use std::collections::HashMap;
+//! Rows: take a query or the id of a request, give stored events as they came.
 
 use jiff::Timestamp;
-use serde_json::Value as Json;
 
 use super::QueryError;
 use super::plan::Plan;
@@ -11,9 +8,6 @@ use super::request::{Combination, Direction, Filter, FilterOp, Query};
 use super::scalar::{Scalar, Value};
 use super::scan::{Hit, Scan, Scope};
 use crate::store::{RawEvent, Snapshot};
-
-/// Columns whose value tells that events belong together, the strongest first.
-const JOIN_COLUMNS: [&str; 2] = ["trace.trace_id", "request_id"];
 
 /// Which of the events that match a query to give.
 #[derive(Clone, Debug)]
@@ -55,29 +49,21 @@ pub(crate) fn rows(
     Ok(first_by_time(snapshot, hits, selection.direction, selection.limit))
 }
 
-/// All events that belong to the same trace, or if there is none to the same request, whatever their dataset and time:
-/// the oldest first, the event itself among them. `None` if the event is not kept.
-pub(crate) fn related(
+/// All events with this value of a column, whatever their dataset and time: the oldest first.
+pub(crate) fn joined(
     snapshot: &Snapshot,
     scope: Scope,
-    id: u64,
+    column: &str,
+    value: &str,
     limit: usize,
-) -> Result<Option<Rows>, QueryError> {
-    let Some(event) = snapshot.event(id) else { return Ok(None) };
-    // Only text that parses is accepted, so the default is out of reach.
-    let fields: HashMap<String, Json> = serde_json::from_str(event.data.get()).unwrap_or_default();
-    let join = JOIN_COLUMNS.iter().find_map(|&column| match fields.get(column)? {
-        value @ (Json::String(_) | Json::Number(_)) => Some((column, value.clone())),
-        _ => None,
-    });
-    let Some((column, value)) = join else { return Ok(Some(Rows { events: vec![event], matched: 1 })) };
-    let filter = Filter { column: column.to_owned(), op: FilterOp::Equal, value };
+) -> Result<Rows, QueryError> {
+    let filter = Filter { column: column.to_owned(), op: FilterOp::Equal, value: value.into() };
     let mut plan = Plan::new(&Query::default(), Timestamp::UNIX_EPOCH)?;
     plan.conditions.push(super::filter::Condition::new(&filter)?);
     plan.combination = Combination::And;
     plan.axis = super::plan::Axis::ALWAYS;
     let scan = Scan::new(snapshot, Scope { dataset: None, ..scope }, &plan)?;
-    Ok(Some(first_by_time(snapshot, scan.hits, Direction::Ascending, limit)))
+    Ok(first_by_time(snapshot, scan.hits, Direction::Ascending, limit))
 }
 
 fn hits_of_group(scan: &Scan<'_>, breakdowns: &[String], group: &[Value]) -> Vec<Hit> {

@@ -246,23 +246,44 @@ fn rows_are_those_of_a_group_the_newest_first() {
 }
 
 #[test]
-fn events_of_one_trace_or_request_are_found_across_datasets() {
+fn events_of_one_request_are_found_across_datasets_and_times() {
     let mut store = Store::new(100, usize::MAX);
     for (dataset, second, data) in [
-        ("a", 5, r#"{"request_id":"r1"}"#),
-        ("b", -9_999, r#"{"request_id":"r1","trace.trace_id":"t1"}"#),
-        ("c", 7, r#"{"trace.trace_id":"t1"}"#),
-        ("a", 1, r#"{"request_id":"r2"}"#),
+        ("a", 5, r#"{"request_id":"r1","log.format":"phoenix"}"#),
+        ("b", -9_999, r#"{"request_id":"r1","log.format":"nginx"}"#),
+        ("a", 1, r#"{"request_id":"r2","log.format":"nginx"}"#),
         ("a", 1, r#"{"n":1}"#),
     ] {
         store_event(&mut store, dataset, START + second, 1, data);
     }
     let snapshot = store.snapshot();
-    let found = |id| related(&snapshot, scope(None), id, 10).unwrap().map(|rows| ids(&rows));
-    assert_eq!(found(0), Some(vec![1, 0]));
-    assert_eq!(found(1), Some(vec![1, 2]));
-    assert_eq!(found(4), Some(vec![4]));
-    assert_eq!(found(5), None);
+    let found = |id| ids(&joined(&snapshot, scope(None), "request_id", id, 10).unwrap());
+    assert_eq!((found("r1"), found("r2"), found("r3")), (vec![1, 0], vec![2], vec![]));
+    assert_eq!(glance::crossing(&snapshot), Some(Scalar::Text("r1".into())));
+}
+
+#[test]
+fn a_glance_knows_spans_columns_and_the_newest() {
+    let mut store = Store::new(100, usize::MAX);
+    let snapshot = store.snapshot();
+    assert_eq!((glance::span(&snapshot, scope(None)), glance::crossing(&snapshot)), (None, None));
+    for (dataset, second, data) in
+        [("a", 0, r#"{"n":1}"#), ("b", 59, r#"{"s":"x","n":null}"#), ("a", 30, r#"{"m":1}"#)]
+    {
+        store_event(&mut store, dataset, START + second, 5, data);
+    }
+    let snapshot = store.snapshot();
+    let seconds = |span: Option<(Timestamp, Timestamp)>| {
+        span.map(|(oldest, newest)| (oldest.as_second() - START, newest.as_second() - START))
+    };
+    assert_eq!(seconds(glance::span(&snapshot, scope(None))), Some((0, 59)));
+    assert_eq!(seconds(glance::span(&snapshot, scope(snapshot.dataset_id("a")))), Some((0, 30)));
+    let axis = glance::axis_over(START, START + 59, 2);
+    assert_eq!(glance::spread(&snapshot, axis), [[1, 1], [0, 1]]);
+    let present = glance::present(&snapshot, scope(None), &["n", "s", "never"]).unwrap();
+    assert_eq!(present, [["n"].into(), ["s"].into()]);
+    let newest: Vec<_> = glance::newest(&snapshot, 2).iter().map(|event| event.id).collect();
+    assert_eq!(newest, [2, 1]);
 }
 
 #[test]

@@ -194,6 +194,11 @@ impl Segment {
         Reader { segment: self, cells }
     }
 
+    /// The column of that name, if an event has or had the field.
+    pub(crate) fn column(&self, name: &str) -> Option<&Column> {
+        self.names.get(name).map(|&column| &self.columns[column])
+    }
+
     pub(crate) fn columns(&self) -> &[Column] {
         &self.columns
     }

@@ -37,6 +37,11 @@ impl Snapshot {
         &self.segments
     }
 
+    /// By their ids.
+    pub(crate) fn datasets(&self) -> &[Dataset] {
+        &self.datasets
+    }
+
     /// The dataset of that name in any case, or of that slug: the name with a dash for all but letters and digits.
     pub(crate) fn dataset_id(&self, name: &str) -> Option<DatasetId> {
         let name = name.to_lowercase();

@@ -1,53 +1,41 @@
-//! The page: takes datasets and events, gives HTML for people at a desk or with a phone.
+//! The frame of every page: head, navigation and headers. Takes what a page has to say, gives the response.
 //!
-//! One request, one page: no script, no state in the browser. It reloads itself every two seconds unless paused,
-//! since a reload folds an event that is being read. Every value is escaped by the template, and cut when it is
-//! very long; `/events` has it in full.
+//! What is shown was sent by others, so a page runs no script, loads nothing but its stylesheet and is in nobody's frame,
+//! and its headers say so; every value is escaped by the template.
 
-use std::borrow::Cow;
-
-use jiff::Timestamp;
+use axum::http::{StatusCode, header};
+use axum::response::{Html, IntoResponse as _, Response};
 use maud::{DOCTYPE, Markup, html};
-use serde_json::{Map, Value};
 
-use super::query::Query;
-use crate::limits::VALUE_CHARS_SHOWN;
-use crate::stats::Stats;
-use crate::store::{Dataset, Event, StoredEvent};
+use super::typed::link;
+use crate::refusal::Refusal;
 
-/// Seconds between reloads.
-const REFRESH_SECONDS: u8 = 2;
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; \
+                                       base-uri 'none'; frame-ancestors 'none'";
 
-/// Longest one-line summary of an event, in characters.
-const SUMMARY_CHARS_MAX: usize = 200;
-
-/// Fields that say in a line what an event is, the best first.
-const SUMMARY_FIELDS: [&str; 2] = ["body", "name"];
-
-/// All that the page shows.
-pub(crate) struct Page<'a> {
-    pub(crate) url: &'a str,
-    pub(crate) sink: bool,
-    pub(crate) stats: Stats,
-    pub(crate) query: Query,
-    pub(crate) datasets: Vec<Dataset>,
-    pub(crate) events: Vec<Shown>,
-}
-
-/// An event and the instant it happened.
-pub(crate) struct Shown {
-    timestamp: Timestamp,
-    event: Event,
-}
-
-impl From<StoredEvent<'_>> for Shown {
-    fn from(event: StoredEvent<'_>) -> Shown {
-        Shown { timestamp: event.timestamp, event: event.into() }
-    }
+pub(super) struct Page<'a> {
+    pub(super) title: &'a str,
+    /// The dataset that the page is about.
+    pub(super) dataset: Option<&'a str>,
+    /// The path of the page in the navigation.
+    pub(super) place: &'a str,
+    /// Seconds until the page loads itself again.
+    pub(super) refresh: Option<u8>,
+    pub(super) main: Markup,
 }
 
 impl Page<'_> {
-    pub(crate) fn render(&self) -> Markup {
+    pub(super) fn respond(&self, status: StatusCode) -> Response {
+        let headers = [
+            (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+            (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+            (header::REFERRER_POLICY, "no-referrer"),
+            (header::CACHE_CONTROL, "no-store"),
+        ];
+        (status, headers, Html(self.render().into_string())).into_response()
+    }
+
+    pub(super) fn render(&self) -> Markup {
         html! {
             (DOCTYPE)
             html lang="en" {
@@ -55,224 +43,96 @@ impl Page<'_> {
                     meta charset="utf-8";
                     meta name="viewport" content="width=device-width, initial-scale=1";
                     meta name="color-scheme" content="light dark";
-                    @if !self.query.paused {
-                        meta http-equiv="refresh" content=(REFRESH_SECONDS);
+                    @if let Some(seconds) = self.refresh {
+                        meta http-equiv="refresh" content=(seconds);
                     }
-                    title { "hive" }
+                    title { (self.title) " · hive" }
+                    link rel="icon" href="/icon.svg" type="image/svg+xml";
                     link rel="stylesheet" href="/style.css";
                 }
                 body {
+                    a.skip href="#main" { "Skip to the content" }
                     (self.header())
-                    main {
-                        @if self.sink {
-                            p.empty { "This receiver runs as a sink: it counts events and keeps none." }
-                        } @else if self.datasets.is_empty() {
-                            (self.invitation())
-                        } @else {
-                            (self.datasets())
-                            (self.events())
-                        }
-                    }
+                    main id="main" { (self.main) }
                 }
             }
         }
     }
 
     fn header(&self) -> Markup {
-        let dataset = self.query.dataset.as_deref();
-        let toggle = Query::link("/", dataset, !self.query.paused);
+        let about: Vec<_> = self.dataset.iter().map(|dataset| ("dataset", *dataset)).collect();
         html! {
             header {
-                h1 { a href="/" { "hive" } }
-                p.stats {
-                    (count(self.stats.events_accepted, "event")) " accepted, "
-                    (self.stats.events_refused) " refused, in "
-                    (count(self.stats.requests, "request"))
+                a.brand href="/" { svg.logo aria-hidden="true" width="20" height="20" viewBox="0 0 20 20" { path d=(HEXAGON) {} } "hive" }
+                nav aria-label="Pages" {
+                    @for (path, name) in [("/query", "Query"), ("/columns", "Columns")] {
+                        a href=(link(path, &about)) aria-current=[(path == self.place).then_some("page")] { (name) }
+                    }
                 }
-                nav {
-                    a href=(toggle) { @if self.query.paused { "Resume" } @else { "Pause" } }
-                    a href=(Query::link("/events", dataset, false)) { "JSON" }
-                    a href="/stats" { "Stats" }
+                nav.quiet aria-label="JSON" {
+                    a href=(link("/events", &about)) { "Events as JSON" }
+                    a href="/stats" { "Counters" }
                 }
             }
         }
     }
+}
 
-    /// What a person sees first: how to get something to see.
-    fn invitation(&self) -> Markup {
-        let command = format!(
-            "curl {}/1/batch/demo -H 'X-Honeycomb-Team: any' -d '[{{\"data\":{{\"body\":\"hello\"}}}}]'",
-            self.url
-        );
-        html! {
+const HEXAGON: &str = "M10 1l7.8 4.5v9L10 19l-7.8-4.5v-9z";
+
+/// `GET /icon.svg`.
+pub(crate) async fn icon() -> Response {
+    let icon = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 20 20\"><path fill=\"#d97706\" d=\"{HEXAGON}\"/></svg>"
+    );
+    let headers = [(header::CONTENT_TYPE, "image/svg+xml"), (header::CONTENT_SECURITY_POLICY, "default-src 'none'")];
+    (headers, icon).into_response()
+}
+
+/// `GET /style.css`: the stylesheet of the pages.
+pub(crate) async fn style() -> Response {
+    let headers =
+        [(header::CONTENT_TYPE, "text/css; charset=utf-8"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
+    (headers, include_str!("style.css")).into_response()
+}
+
+/// A page that says why there is nothing else.
+pub(super) fn refused(refusal: &Refusal) -> Response {
+    let main = html! {
+        h1 { "This can't be shown" }
+        p.error role="alert" { (refusal.error) }
+        p { "The " a href="/" { "start page" } " has all that is kept." }
+    };
+    Page { title: "Refused", dataset: None, place: "", refresh: None, main }.respond(refusal.status)
+}
+
+/// What a person sees first: how to get something to see.
+pub(super) fn invitation(url: &str, is_sink: bool) -> Markup {
+    if is_sink {
+        return html! {
             section.empty {
-                h2 { "No events yet" }
-                p {
-                    "Point an agent here: set its Honeycomb API address to " code { (self.url) }
-                    " and its API key to anything that is not empty. Events show up on this page as they come."
-                }
-                p { "Or send one by hand:" }
-                pre { code { (command) } }
+                h2 { "This hive is a sink" }
+                p { "It counts events and keeps none. Start it without " code { "--sink" } " to look at them." }
             }
-        }
-    }
-
-    fn datasets(&self) -> Markup {
-        html! {
-            section {
-                h2 { "Datasets" }
-                ul.datasets {
-                    @for dataset in &self.datasets {
-                        li {
-                            a href=(Query::link("/", Some(&dataset.name), self.query.paused)) { (dataset.name) }
-                            span.count { (count(dataset.events, "event")) }
-                            (time(dataset.timestamp_newest))
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    fn events(&self) -> Markup {
-        html! {
-            section {
-                h2 {
-                    "Newest events"
-                    @if let Some(dataset) = &self.query.dataset {
-                        " of " (dataset) " "
-                        a href=(Query::link("/", None, self.query.paused)) { "show all" }
-                    }
-                }
-                @if self.events.is_empty() {
-                    p.empty { "None of this dataset are kept." }
-                }
-                @for shown in &self.events {
-                    (details(shown))
-                }
-            }
-        }
-    }
-}
-
-fn details(shown: &Shown) -> Markup {
-    let Event { dataset, samplerate, data, .. } = &shown.event;
-    html! {
-        details {
-            summary {
-                (time(shown.timestamp))
-                span.dataset { (dataset) }
-                span.line { (summary(data)) }
-            }
-            dl {
-                @if *samplerate > 1 {
-                    div { dt.meta { "sample rate" } dd { (samplerate) } }
-                }
-                @for (name, value) in data {
-                    div { dt { (name) } dd { (clip(&text(value), VALUE_CHARS_SHOWN)) } }
-                }
-            }
-        }
-    }
-}
-
-fn time(timestamp: Timestamp) -> Markup {
-    let text = format!("{timestamp:.3}");
-    html! { time datetime=(text) { (text) } }
-}
-
-fn count(count: u64, noun: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {noun}{plural}")
-}
-
-/// One line for an event.
-fn summary(data: &Map<String, Value>) -> String {
-    let line = SUMMARY_FIELDS.iter().find_map(|name| data.get(*name)).map(text);
-    match line {
-        Some(line) => clip(&line, SUMMARY_CHARS_MAX).into_owned(),
-        None => count(data.len() as u64, "field"),
-    }
-}
-
-/// A string as it is, anything else as JSON.
-fn text(value: &Value) -> Cow<'_, str> {
-    match value {
-        Value::String(text) => Cow::Borrowed(text),
-        other => Cow::Owned(other.to_string()),
-    }
-}
-
-fn clip(text: &str, chars_max: usize) -> Cow<'_, str> {
-    match text.char_indices().nth(chars_max) {
-        Some((end, _)) => Cow::Owned(format!("{}… ({} bytes)", &text[..end], text.len())),
-        None => Cow::Borrowed(text),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn render(data: Value, query: &str) -> String {
-        let Value::Object(data) = data else { panic!("data is an object") };
-        let event = Event { dataset: "a & b".to_owned(), time: "0".to_owned(), samplerate: 4, data };
-        let page = Page {
-            url: "http://127.0.0.1:1",
-            sink: false,
-            stats: Stats::default(),
-            query: Query::parse(Some(query)).unwrap(),
-            datasets: vec![Dataset {
-                name: "a & b".to_owned(),
-                events: 1,
-                timestamp_newest: Timestamp::UNIX_EPOCH,
-            }],
-            events: vec![Shown { timestamp: Timestamp::UNIX_EPOCH, event }],
         };
-        page.render().into_string()
     }
-
-    #[test]
-    fn names_and_values_are_escaped() {
-        let attack = "<script>alert(1)</script>";
-        let page = render(json!({ "body": attack, attack: { attack: attack } }), "dataset=%3Cscript%3E");
-        assert!(!page.contains("<script"), "{page}");
-        assert_eq!(page.matches("&lt;script&gt;alert(1)").count(), 5, "{page}");
-        assert!(page.contains(r#"href="/?dataset=a+%26+b""#) && page.contains(">a &amp; b<"), "{page}");
-    }
-
-    #[test]
-    fn an_event_is_summed_up_by_its_body_or_its_name() {
-        for (data, line) in [
-            (json!({ "name": "GET /", "body": "served" }), "served"),
-            (json!({ "name": "GET /", "a": 1 }), "GET /"),
-            (json!({ "a": 1, "b": 2 }), "2 fields"),
-            (json!({ "a": 1 }), "1 field"),
-        ] {
-            let page = render(data, "");
-            assert!(page.contains(&format!(r#"<span class="line">{line}</span>"#)), "{page}");
+    let command = format!(
+        "curl {url}/1/batch/demo -H 'X-Honeycomb-Team: any' -d '[{{\"data\":{{\"body\":\"hello\",\"duration_ms\":12}}}}]'"
+    );
+    html! {
+        section.empty {
+            h2 { "No events yet" }
+            p {
+                "Point an agent here: set its Honeycomb API address to " code { (url) }
+                " and its API key to anything that is not empty. Events show up on this page as they come."
+            }
+            p { "Or send one by hand:" }
+            pre { code { (command) } }
         }
     }
+}
 
-    #[test]
-    fn all_fields_are_shown_and_long_values_are_cut() {
-        let page = render(json!({ "a": 1.5, "b": [1, "x"], "c": null, "d": "ü".repeat(3_000) }), "");
-        for value in ["1.5", "[1,&quot;x&quot;]", "null", &format!("{}… (6000 bytes)", "ü".repeat(2_000))]
-        {
-            assert!(page.contains(&format!("<dd>{value}</dd>")), "{value} in {page}");
-        }
-        assert!(page.contains(r#"<dt class="meta">sample rate</dt><dd>4</dd>"#), "{page}");
-    }
-
-    #[test]
-    fn a_paused_page_stays() {
-        let refresh = r#"http-equiv="refresh" content="2""#;
-        assert!(render(json!({ "a": 1 }), "").contains(refresh));
-        let paused = render(json!({ "a": 1 }), "pause=1&dataset=a");
-        assert!(
-            !paused.contains(refresh) && paused.contains(r#"<a href="/?dataset=a">Resume</a>"#),
-            "{paused}"
-        );
-    }
+/// A table in a box of its own, which scrolls if the table is wider than the page.
+pub(super) fn scrolling(label: &str, table: &Markup) -> Markup {
+    html! { div.scroll role="region" tabindex="0" aria-label=(label) { (table) } }
 }
