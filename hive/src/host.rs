@@ -53,10 +53,27 @@ mod tests {
     #[test]
     fn only_names_of_this_machine_are_here() {
         let listen = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        for host in ["127.0.0.1", "127.0.0.1:8088", "127.1.2.3:1", "localhost:8088", "LOCALHOST.", "hive.localhost", "[::1]:8088"] {
+        for host in [
+            "127.0.0.1",
+            "127.0.0.1:8088",
+            "127.1.2.3:1",
+            "localhost:8088",
+            "LOCALHOST.",
+            "hive.localhost",
+            "[::1]:8088",
+        ] {
             assert!(is_here(host, listen), "{host}");
         }
-        for host in ["", "example.org", "example.org:8088", "localhost.example.org", "notlocalhost", "10.0.0.1", "[::2]", "127.0.0.1.example.org"] {
+        for host in [
+            "",
+            "example.org",
+            "example.org:8088",
+            "localhost.example.org",
+            "notlocalhost",
+            "10.0.0.1",
+            "[::2]",
+            "127.0.0.1.example.org",
+        ] {
             assert!(!is_here(host, listen), "{host}");
         }
     }

@@ -20,7 +20,9 @@ use crate::store::Snapshot;
 pub(crate) use self::columns::{ColumnStats, ColumnType, columns};
 pub(crate) use self::outcome::{Group, Heatmap, Outcome};
 pub(crate) use self::plan::{Axis, axis};
-pub(crate) use self::request::{Calculation, Combination, Direction, Filter, FilterOp, Having, HavingOp, Op, Order, Query};
+pub(crate) use self::request::{
+    Calculation, Combination, Direction, Filter, FilterOp, Having, HavingOp, Op, Order, Query,
+};
 pub(crate) use self::rows::{Rows, Selection, joined, rows};
 pub(crate) use self::scalar::{Scalar, Value};
 pub(crate) use self::scan::Scope;

@@ -60,7 +60,10 @@ const REFRESH_SECONDS: u8 = 5;
 /// The value of a name in a query string; an empty one is none.
 fn value_of(uri: &Uri, wanted: &str) -> Option<String> {
     let pairs = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
-    pairs.filter(|(name, value)| name == wanted && !value.is_empty()).last().map(|(_, value)| value.into_owned())
+    pairs
+        .filter(|(name, value)| name == wanted && !value.is_empty())
+        .last()
+        .map(|(_, value)| value.into_owned())
 }
 
 /// The link to the page that answers a query of a dataset.
@@ -134,7 +137,11 @@ async fn answer(shared: &Shared, ask: Ask) -> Result<(Ask, Found), Refusal> {
         let rows = query::rows(snapshot, scope, &query, now, &selection)?;
         // The account of what was looked at is the same whatever is calculated.
         let counted = Query {
-            calculations: Vec::new(), breakdowns: Vec::new(), orders: Vec::new(), havings: Vec::new(), ..query
+            calculations: Vec::new(),
+            breakdowns: Vec::new(),
+            orders: Vec::new(),
+            havings: Vec::new(),
+            ..query
         };
         let outcome = query::answer(snapshot, scope, &counted, now, false)?;
         Ok((ask, Found::Events(rows, outcome)))
@@ -194,7 +201,8 @@ pub(crate) async fn request(State(shared): State<Arc<Shared>>, uri: Uri) -> Resp
 
 async fn waterfall(shared: &Shared, uri: &Uri, join: Join) -> Response {
     let Some(id) = value_of(uri, "id") else {
-        let error = format!("which {}? the link has ?id= and a {}", join.name().to_lowercase(), join.column());
+        let error =
+            format!("which {}? the link has ?id= and a {}", join.name().to_lowercase(), join.column());
         return page::refused(&Refusal::new(StatusCode::BAD_REQUEST, error));
     };
     let wanted = id.clone();

@@ -17,18 +17,17 @@ const CROSSING_EVENTS_MAX: usize = 20_000;
 /// The times of the oldest and of the newest kept event: `None` if none are kept.
 pub(crate) fn span(snapshot: &Snapshot, scope: Scope) -> Option<(Timestamp, Timestamp)> {
     let records = snapshot.segments().iter().flat_map(|segment| &segment.records);
-    let times =
-        records.filter(|record| scope.includes(record.dataset)).map(|record| record.time.timestamp);
+    let times = records.filter(|record| scope.includes(record.dataset)).map(|record| record.time.timestamp);
     times.fold(None, |span, time| match span {
         None => Some((time, time)),
         Some((oldest, newest)) => Some((time.min(oldest), time.max(newest))),
     })
 }
 
-/// An axis of about `buckets` buckets over a range of seconds, the last one included.
+/// An axis of `buckets` buckets, or one more, over a range of seconds, the last one included.
 pub(crate) fn axis_over(start: i64, end: i64, buckets: i64) -> Axis {
     let (start, end) = (start.max(0), end.max(start.max(0)) + 1);
-    Axis { start, end: end.min(plan::SECONDS_MAX), granularity: (end - start).div_euclid(buckets).max(1) }
+    Axis { start, end: end.min(plan::SECONDS_MAX), granularity: (end - start).div_euclid(buckets - 1).max(1) }
 }
 
 /// Kept events by dataset and bucket: they are counted and not weighed.

@@ -278,8 +278,9 @@ fn a_glance_knows_spans_columns_and_the_newest() {
     };
     assert_eq!(seconds(glance::span(&snapshot, scope(None))), Some((0, 59)));
     assert_eq!(seconds(glance::span(&snapshot, scope(snapshot.dataset_id("a")))), Some((0, 30)));
-    let axis = glance::axis_over(START, START + 59, 2);
-    assert_eq!(glance::spread(&snapshot, axis), [[1, 1], [0, 1]]);
+    let axis = glance::axis_over(START, START + 59, 3);
+    // START is 20 seconds after a multiple of 30.
+    assert_eq!(glance::spread(&snapshot, axis), [[1, 1, 0], [0, 0, 1]]);
     let present = glance::present(&snapshot, scope(None), &["n", "s", "never"]).unwrap();
     assert_eq!(present, [["n"].into(), ["s"].into()]);
     let newest: Vec<_> = glance::newest(&snapshot, 2).iter().map(|event| event.id).collect();

@@ -9,8 +9,8 @@ use super::clause;
 use super::text;
 use super::typed::Typed;
 use crate::query::{
-    self, ALL_DATASETS, Combination, Direction, Filter, FilterOp, Order, Query, QueryError, Scalar, Scope, Value,
-    glance,
+    self, ALL_DATASETS, Calculation, Combination, Direction, Filter, FilterOp, Op, Order, Query, QueryError,
+    Scalar, Scope, Value, glance,
 };
 use crate::store::Snapshot;
 
@@ -62,8 +62,8 @@ impl Mistake {
             ("orders", "order"),
             ("limit", "limit"),
             ("granularity", "step"),
-            ("start_time", "range"),
-            ("end_time", "range"),
+            ("start_time", "start"),
+            ("end_time", "end"),
             ("time_range", "range"),
             ("dataset", "dataset"),
         ];
@@ -103,8 +103,8 @@ impl Ask {
             limit: reader.read("limit", limit(&typed.limit)),
             granularity: reader.read("step", given(&typed.step, duration)),
             filter_combination: reader.read("match", combination(&typed.matching)),
-            start_time: reader.read("range", given(&typed.start, instant)),
-            end_time: reader.read("range", given(&typed.end, instant)),
+            start_time: reader.read("start", given(&typed.start, instant)),
+            end_time: reader.read("end", given(&typed.end, instant)),
             time_range: None,
         };
         let is_told = query.start_time.is_some() || query.end_time.is_some();
@@ -223,8 +223,15 @@ impl Ask {
         ask
     }
 
+    /// The direction in which groups are sorted by this in the first place.
     pub(super) fn is_sorted_by(&self, order: &Order) -> Option<Direction> {
-        let first = self.query.orders.first()?;
+        let by_default = || {
+            let mut calculations = self.query.calculations.iter();
+            let first = calculations.find(|calculation| calculation.op != Op::Heatmap);
+            let first = first.cloned().unwrap_or(Calculation { op: Op::Count, column: None });
+            Order { op: Some(first.op), column: first.column, order: Direction::Descending }
+        };
+        let first = self.query.orders.first().cloned().unwrap_or_else(by_default);
         (first.op == order.op && first.column == order.column).then_some(first.order)
     }
 }
@@ -302,7 +309,7 @@ fn write_group_value(value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::query::{Calculation, Having, HavingOp, Op};
+    use crate::query::{Having, HavingOp};
     use serde_json::json;
 
     fn read(query: &str) -> Result<Ask, Vec<Mistake>> {
@@ -313,14 +320,22 @@ mod tests {
     fn a_link_leads_back_to_its_question() {
         let calculation = |op, column: &str| Calculation { op, column: Some(column.to_owned()) };
         let query = Query {
-            calculations: vec![calculation(Op::Percentile(990), "a b"), Calculation { op: Op::Count, column: None }],
+            calculations: vec![
+                calculation(Op::Percentile(990), "a b"),
+                Calculation { op: Op::Count, column: None },
+            ],
             filters: vec![
                 Filter { column: "a,".into(), op: FilterOp::NotIn, value: json!(["1", 1, "x y", true]) },
                 Filter { column: "b".into(), op: FilterOp::Exists, value: Json::Null },
             ],
             filter_combination: Combination::Or,
             breakdowns: vec!["COUNT".into(), "<script>".into()],
-            havings: vec![Having { calculate_op: Op::Count, column: None, op: HavingOp::Greater, value: 5.into() }],
+            havings: vec![Having {
+                calculate_op: Op::Count,
+                column: None,
+                op: HavingOp::Greater,
+                value: 5.into(),
+            }],
             orders: vec![Order { column: Some("COUNT".into()), op: None, order: Direction::Descending }],
             limit: Some(7),
             granularity: Some(90),
@@ -331,7 +346,11 @@ mod tests {
         let of = [Scalar::Null, Scalar::Text("1".into()), Scalar::Int(1), Scalar::Text("".into())];
         for (range, query, of) in [
             (Range::Told, query.clone(), None),
-            (Range::Told, Query { end_time: Some(1_700_003_600), time_range: None, ..query.clone() }, Some(of.to_vec())),
+            (
+                Range::Told,
+                Query { end_time: Some(1_700_003_600), time_range: None, ..query.clone() },
+                Some(of.to_vec()),
+            ),
             (Range::All, Query::default(), None),
             (Range::Live, Query::default(), None),
         ] {
@@ -343,14 +362,23 @@ mod tests {
 
     #[test]
     fn times_are_read_as_people_write_them() {
-        for text in
-            ["1700000000", "2023-11-14 22:13:20", "2023-11-14T22:13:20", "2023-11-14T22:13:20Z", "2023-11-14T23:13:20+01:00"]
-        {
+        for text in [
+            "1700000000",
+            "2023-11-14 22:13:20",
+            "2023-11-14T22:13:20",
+            "2023-11-14T22:13:20Z",
+            "2023-11-14T23:13:20+01:00",
+        ] {
             assert_eq!(instant(text), Ok(1_700_000_000), "{text}");
         }
         assert_eq!(instant("2023-11-14 22:13"), Ok(1_699_999_980));
-        assert_eq!(["90", "90s", "15m", "2h", "7d"].map(|text| duration(text).unwrap()), [90, 90, 900, 7_200, 604_800]);
-        assert!(duration("99999999999999d").is_err() && duration("soon").is_err() && instant("noon").is_err());
+        assert_eq!(
+            ["90", "90s", "15m", "2h", "7d"].map(|text| duration(text).unwrap()),
+            [90, 90, 900, 7_200, 604_800]
+        );
+        assert!(
+            duration("999999999999999d").is_err() && duration("soon").is_err() && instant("noon").is_err()
+        );
         // The range of the form means nothing beside both ends of another.
         let ask = read("range=1h&start=100&end=200").unwrap();
         assert_eq!((ask.query.time_range, ask.range), (None, Range::Told));
@@ -358,10 +386,13 @@ mod tests {
 
     #[test]
     fn every_mistake_is_said_at_its_field() {
-        let fields = |query: &str| read(query).unwrap_err().iter().map(|mistake| mistake.field).collect::<Vec<_>>();
+        let fields =
+            |query: &str| read(query).unwrap_err().iter().map(|mistake| mistake.field).collect::<Vec<_>>();
         assert_eq!(
-            fields("select=P98(a)&where=a&where=b exists&limit=x&range=soon&match=some&step=z&start=noon&having=x&order=a("),
-            ["where", "select", "having", "order", "limit", "step", "match", "range", "range"]
+            fields(
+                "select=P98(a)&where=a&where=b exists&limit=x&range=soon&match=some&step=z&start=noon&having=x&order=a("
+            ),
+            ["where", "select", "having", "order", "limit", "step", "match", "start", "range"]
         );
         for (query, field) in [
             ("select=P99", "select"),
@@ -369,7 +400,7 @@ mod tests {
             ("order=COUNT&select=MAX(a)", "order"),
             ("having=COUNT>1&select=MAX(a)", "having"),
             ("step=1&range=7d", "step"),
-            ("start=200&end=100", "range"),
+            ("start=200&end=100", "end"),
             ("of=\"x", "group"),
         ] {
             assert_eq!(fields(query), [field], "{query}");
@@ -382,7 +413,10 @@ mod tests {
         let add = |query| read(query).unwrap().with_filter("n", FilterOp::Exists, Json::Null).query;
         assert_eq!(add("where=a exists, b exists").filters, [exists("a"), exists("b"), exists("n")]);
         let narrowed = add("where=a exists, b exists&match=any");
-        assert_eq!((narrowed.filters.as_slice(), narrowed.filter_combination), (&[exists("n")][..], Combination::And));
+        assert_eq!(
+            (narrowed.filters.as_slice(), narrowed.filter_combination),
+            (&[exists("n")][..], Combination::And)
+        );
         assert_eq!(add("where=n exists").filters, [exists("n")]);
     }
 }

@@ -48,7 +48,7 @@ impl Scale {
     /// A scale from 0, or what is below, to a round number above the greatest value.
     pub(super) fn round(least: f64, greatest: f64, unit: Unit) -> (Scale, Vec<Tick>) {
         let (least, greatest) = (least.min(0.0), greatest.max(0.0));
-        let greatest = if greatest > least { greatest } else { least + 1.0 };
+        let greatest = if greatest > least { greatest } else { above(least) };
         let step = step(greatest / 2.0 - least / 2.0, unit);
         let (bottom, top) = ((least / step).floor() * step, (greatest / step).ceil() * step);
         let scale = if bottom.is_finite() && top.is_finite() {
@@ -61,7 +61,7 @@ impl Scale {
 
     /// A scale from bound to bound.
     pub(super) fn between(least: f64, greatest: f64, unit: Unit) -> (Scale, Vec<Tick>) {
-        let scale = Scale { least, greatest: if greatest > least { greatest } else { least + 1.0 } };
+        let scale = Scale { least, greatest: if greatest > least { greatest } else { above(least) } };
         (scale, scale.ticks(unit))
     }
 
@@ -83,12 +83,22 @@ impl Scale {
         let count = ((self.greatest / step).floor() - first).clamp(0.0, 2.0 * TICKS) as i64;
         let ticks = (0..=count).map(|index| {
             let value = (first + index as f64) * step;
-            let space = if name.len() > 1 || unit == Unit::Milliseconds || unit == Unit::Bytes { " " } else { "" };
-            let label = if value == 0.0 { "0".to_owned() } else { format!("{}{space}{name}", text::number(value / factor)) };
+            let space =
+                if name.len() > 1 || unit == Unit::Milliseconds || unit == Unit::Bytes { " " } else { "" };
+            let label = if value == 0.0 {
+                "0".to_owned()
+            } else {
+                format!("{}{space}{name}", text::number(value / factor))
+            };
             Tick { share: self.share(value), label, below: None }
         });
         ticks.collect()
     }
+}
+
+/// A float above, one more where that makes a difference.
+fn above(value: f64) -> f64 {
+    (value + 1.0).max(value.next_up())
 }
 
 /// The unit to write ticks of this step in: the largest of which the step is not a small part.
@@ -105,7 +115,8 @@ fn step(half_span: f64, unit: Unit) -> f64 {
         return steps.into_iter().find(|step| *step >= raw).unwrap_or(3_600_000.0);
     }
     let power = 10_f64.powf(raw.log10().floor());
-    let step = [1.0, 2.0, 5.0, 10.0].map(|factor| factor * power).into_iter().find(|step| *step >= raw * 0.999_999);
+    let step =
+        [1.0, 2.0, 5.0, 10.0].map(|factor| factor * power).into_iter().find(|step| *step >= raw * 0.999_999);
     let step = step.filter(|step| step.is_normal()).unwrap_or(half_span.max(f64::MIN_POSITIVE));
     if unit == Unit::Count { step.max(1.0) } else { step }
 }
@@ -155,7 +166,13 @@ pub(super) struct Words<'a> {
 }
 
 /// A chart: what is drawn in a square of 1000 by 1000 within its axes, and what stands below it.
-pub(super) fn frame(words: &Words<'_>, values: &[Tick], times: &[Tick], drawn: &Markup, below: &Markup) -> Markup {
+pub(super) fn frame(
+    words: &Words<'_>,
+    values: &[Tick],
+    times: &[Tick],
+    drawn: &Markup,
+    below: &Markup,
+) -> Markup {
     let height = TOP + HEIGHT + BOTTOM;
     let at = |share: f64| format!("{:.1}", TOP + (1.0 - share) * HEIGHT);
     html! {
@@ -245,7 +262,10 @@ mod tests {
                         [Scale::round(least, greatest, unit), Scale::between(least, greatest, unit)]
                     {
                         let shares = [scale.share(least), scale.share(greatest)];
-                        assert!(shares.iter().all(|share| (0.0..=1.0).contains(share)), "{least} {greatest} {shares:?}");
+                        assert!(
+                            shares.iter().all(|share| (0.0..=1.0).contains(share)),
+                            "{least} {greatest} {shares:?}"
+                        );
                         assert!(ticks.len() <= 10, "{least} {greatest} {ticks:?}");
                     }
                 }
@@ -258,13 +278,19 @@ mod tests {
         let axis = |start, seconds, granularity| Axis { start, end: start + seconds, granularity };
         let told = |axis| {
             let ticks: Vec<Tick> = time_ticks(axis);
-            ticks.into_iter().map(|tick| tick.label + &tick.below.map_or_else(String::new, |day| format!(" {day}"))).collect::<Vec<_>>()
+            ticks
+                .into_iter()
+                .map(|tick| tick.label + &tick.below.map_or_else(String::new, |day| format!(" {day}")))
+                .collect::<Vec<_>>()
         };
         // 2023-11-14T22:13:20Z
         let start = 1_700_000_000;
         assert_eq!(told(axis(start, 7_200, 60)), ["22:30 Nov 14", "23:00", "23:30", "00:00 Nov 15"]);
-        assert_eq!(told(axis(start, 10, 5)), ["22:13:20 Nov 14", "22:13:22", "22:13:24", "22:13:26", "22:13:28", "22:13:30"]);
-        assert_eq!(told(axis(start, 604_800, 7_200))[..2], ["Nov 16 2023", "Nov 18"]);
+        assert_eq!(
+            told(axis(start, 10, 5)),
+            ["22:13:20 Nov 14", "22:13:22", "22:13:24", "22:13:26", "22:13:28", "22:13:30"]
+        );
+        assert_eq!(told(axis(start, 604_800, 7_200))[..2], ["Nov 15 2023", "Nov 17"]);
         assert_eq!(told(axis(0, 253_402_207_200, 604_800_000)).len(), 6);
     }
 }

@@ -43,7 +43,8 @@ pub(super) fn draw(event: &RawEvent) -> Markup {
 pub(super) fn asks(ask: &Ask, column: &str, is_number: bool) -> Markup {
     let with = |query: Query| Ask { query, ..ask.clone() }.url();
     let calculate = |ops: &[Op]| {
-        let calculations = ops.iter().map(|&op| Calculation { op, column: Some(column.to_owned()) }).collect();
+        let calculations =
+            ops.iter().map(|&op| Calculation { op, column: Some(column.to_owned()) }).collect();
         with(Query { calculations, ..Query::default() })
     };
     let exists = Ask { events: true, ..ask.with_filter(column, FilterOp::Exists, serde_json::Value::Null) };

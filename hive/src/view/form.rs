@@ -86,10 +86,12 @@ impl Form<'_> {
 
     /// A field for text.
     fn input(&self, name: &str, id: &str, value: &str, list: Option<&str>, label: Option<&str>) -> Markup {
+        // Of a list, an empty row is not what is wrong.
+        let is_spare = label.is_some() && value.is_empty();
         html! {
             input type="text" name=(name) id=(id) value=(value) list=[list] aria-label=[label]
                 autocomplete="off" autocapitalize="none" spellcheck="false"
-                aria-invalid=[self.has_mistake(name).then_some("true")] aria-describedby=[self.described(name)];
+                aria-invalid=[(self.has_mistake(name) && !is_spare).then_some("true")] aria-describedby=[self.described(name)];
         }
     }
 
@@ -116,7 +118,8 @@ impl Form<'_> {
     }
 
     fn conditions(&self) -> Markup {
-        let is_any = self.typed.matching.eq_ignore_ascii_case("any") || self.typed.matching.eq_ignore_ascii_case("or");
+        let is_any =
+            self.typed.matching.eq_ignore_ascii_case("any") || self.typed.matching.eq_ignore_ascii_case("or");
         let rows = self.typed.wheres.iter().map(String::as_str).chain([""]).enumerate();
         html! {
             div.clause role="group" aria-labelledby="where-label" {
@@ -189,14 +192,8 @@ impl Form<'_> {
                 }
                 (self.mistakes_of("range"))
             }
-            div.clause {
-                label for="start" { "or from " span.hint { "2026-11-22 10:00 UTC" } }
-                (self.input("start", "start", &self.typed.start, None, None))
-            }
-            div.clause {
-                label for="end" { "until " span.hint { "UTC" } }
-                (self.input("end", "end", &self.typed.end, None, None))
-            }
+            (self.text("start", "or from", &self.typed.start, "2026-11-22 10:00 UTC"))
+            (self.text("end", "until", &self.typed.end, "UTC"))
         }
     }
 
@@ -243,20 +240,26 @@ mod tests {
             step: attack.clone(),
             ..Typed::default()
         };
-        let mistakes = ["select", "where", "group", "having", "order", "limit", "range", "step", "dataset", "query"];
+        let mistakes = [
+            "select", "where", "group", "having", "order", "limit", "range", "start", "end", "step",
+            "dataset", "query",
+        ];
         let mistakes = mistakes.map(|field| Mistake { field, text: attack.clone() });
         let form = render(&typed, &mistakes);
         assert!(!form.contains("<script"), "{form}");
         // The dataset and the range stand in an attribute and in a text.
         assert_eq!(form.matches("&lt;script&gt;alert(1)").count(), 14 + mistakes.len(), "{form}");
-        assert_eq!(form.matches(r#"aria-invalid="true""#).count(), 11, "{form}");
+        assert_eq!(form.matches(r#"aria-invalid="true""#).count(), 10, "{form}");
     }
 
     #[test]
     fn there_is_always_room_for_one_more_condition() {
         let typed = Typed { wheres: vec!["a exists".to_owned()], ..Typed::default() };
         let form = render(&typed, &[]);
-        assert_eq!((form.matches(r#"name="where""#).count(), form.matches(r#"name="group""#).count()), (2, 3));
+        assert_eq!(
+            (form.matches(r#"name="where""#).count(), form.matches(r#"name="group""#).count()),
+            (2, 3)
+        );
         assert!(form.contains(r#"id="where-1" value="""#) && !form.contains("error"), "{form}");
     }
 }

@@ -125,7 +125,8 @@ fn numbers(heatmap: &Heatmap, scale: Scale, unit: Unit) -> Markup {
             *band = band.saturating_add(*count);
         }
     }
-    let edge = |band: usize| text::measure(&Scalar::from_float(scale.value(band as f64 / BANDS as f64)), unit);
+    let edge =
+        |band: usize| text::measure(&Scalar::from_float(scale.value(band as f64 / BANDS as f64)), unit);
     html! {
         details.numbers {
             summary { "As a table" }
@@ -168,7 +169,10 @@ mod tests {
         (counts[0][0], counts[1][3]) = (1, 9);
         let heatmap = Heatmap { column: "a".into(), bounds: Some((0.0, 4.0)), rows: 4, counts };
         let paths = paths(&heatmap, 9);
-        assert_eq!((paths[2].as_str(), paths[6].as_str()), ("M0 750h500.4v250.4h-500.4z", "M500 0h500.4v250.4h-500.4z"));
+        assert_eq!(
+            (paths[2].as_str(), paths[6].as_str()),
+            ("M0 750h500.4v250.4h-500.4z", "M500 0h500.4v250.4h-500.4z")
+        );
         let numbers = numbers(&heatmap, Scale::between(0.0, 4.0, Unit::Plain).0, Unit::Plain).into_string();
         assert!(numbers.contains(r#"<th scope="row">0 to 0.4</th><td class="num">1</td>"#), "{numbers}");
     }

@@ -85,7 +85,8 @@ pub(crate) async fn icon() -> Response {
     let icon = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 20 20\"><path fill=\"#d97706\" d=\"{HEXAGON}\"/></svg>"
     );
-    let headers = [(header::CONTENT_TYPE, "image/svg+xml"), (header::CONTENT_SECURITY_POLICY, "default-src 'none'")];
+    let headers =
+        [(header::CONTENT_TYPE, "image/svg+xml"), (header::CONTENT_SECURITY_POLICY, "default-src 'none'")];
     (headers, icon).into_response()
 }
 

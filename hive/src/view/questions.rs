@@ -208,8 +208,12 @@ mod tests {
         let web = ("<web>".to_owned(), HashSet::from(["duration_ms", "url.shape"]));
         let app = ("app".to_owned(), HashSet::from(["log.format", "nginx.upstream.duration_ms"]));
         let offered = draw(&[web, app], Some(&Scalar::Text("<r1>".into()))).into_string();
-        let titles: Vec<_> = QUESTIONS.iter().map(|question| question.title).filter(|title| offered.contains(title)).collect();
-        assert_eq!(titles, ["How slow is each endpoint?", "Where do durations lie?", "Proxy and app side by side"]);
+        let titles: Vec<_> =
+            QUESTIONS.iter().map(|question| question.title).filter(|title| offered.contains(title)).collect();
+        assert_eq!(
+            titles,
+            ["How slow is each endpoint?", "Where do durations lie?", "Proxy and app side by side"]
+        );
         assert!(!offered.contains("<web>") && offered.contains("&lt;web&gt;"), "{offered}");
         assert!(offered.contains("/request?id=%3Cr1%3E"), "{offered}");
         assert!(draw(&[], None).into_string().contains("ask your own"));

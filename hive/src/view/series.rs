@@ -36,8 +36,8 @@ pub(super) fn draw(outcome: &Outcome, place_of: usize) -> Markup {
     let lines: Vec<Vec<Option<f64>>> =
         groups.iter().map(|group| values(group, place_of, outcome.axis.buckets(), is_count)).collect();
     let known = lines.iter().flatten().flatten();
-    let (least, greatest) =
-        known.fold((f64::MAX, f64::MIN), |(least, greatest), value| (least.min(*value), greatest.max(*value)));
+    let (least, greatest) = known
+        .fold((f64::MAX, f64::MIN), |(least, greatest), value| (least.min(*value), greatest.max(*value)));
     if least > greatest {
         return html! {
             p.quiet { strong { (calculation) } ": none of these events has a number there." }
@@ -63,7 +63,11 @@ pub(super) fn draw(outcome: &Outcome, place_of: usize) -> Markup {
             chart::range(outcome.axis)
         ),
     };
-    let below = if outcome.breakdowns.is_empty() { html! {} } else { legend(outcome, &groups) };
+    let below = if outcome.breakdowns.is_empty() {
+        html! {}
+    } else {
+        legend(outcome, &groups)
+    };
     chart::frame(&words, &ticks, &chart::time_ticks(outcome.axis), &drawn, &below)
 }
 

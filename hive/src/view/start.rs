@@ -47,8 +47,9 @@ impl Glance {
         let columns = glance::present(snapshot, scope, &questions::columns())?;
         let spread = spread.unwrap_or_else(|| vec![Vec::new(); columns.len()]);
         let kept = snapshot.datasets().iter().zip(spread).zip(columns);
-        let mut datasets: Vec<Kept> =
-            kept.map(|((dataset, spread), columns)| Kept { dataset: dataset.clone(), spread, columns }).collect();
+        let mut datasets: Vec<Kept> = kept
+            .map(|((dataset, spread), columns)| Kept { dataset: dataset.clone(), spread, columns })
+            .collect();
         datasets.retain(|kept| kept.dataset.events > 0);
         datasets.sort_unstable_by(|left, right| left.dataset.name.cmp(&right.dataset.name));
         let datasets_more = datasets.len().saturating_sub(DATASETS_SHOWN);

@@ -15,8 +15,9 @@ const KEY_CHARS: usize = 200;
 
 pub(super) fn draw(ask: &Ask, outcome: &Outcome) -> Markup {
     // A heatmap has no value of its own.
-    let shown: Vec<usize> =
-        (0..outcome.calculations.len()).filter(|&place| outcome.calculations[place].op != Op::Heatmap).collect();
+    let shown: Vec<usize> = (0..outcome.calculations.len())
+        .filter(|&place| outcome.calculations[place].op != Op::Heatmap)
+        .collect();
     if shown.is_empty() && outcome.breakdowns.is_empty() {
         return html! {};
     }

@@ -176,7 +176,11 @@ pub(super) fn group(key: &[Scalar<'_>]) -> String {
         Scalar::Text(text) if text.is_empty() => "(empty)".to_owned(),
         other => other.to_string(),
     };
-    if key.is_empty() { "all events".to_owned() } else { key.iter().map(name).collect::<Vec<_>>().join(" · ") }
+    if key.is_empty() {
+        "all events".to_owned()
+    } else {
+        key.iter().map(name).collect::<Vec<_>>().join(" · ")
+    }
 }
 
 #[cfg(test)]
@@ -200,7 +204,10 @@ mod tests {
             assert_eq!(number(value), text);
         }
         assert_eq!(value(&Scalar::Int(i64::MIN)), "-9,223,372,036,854,775,808");
-        assert_eq!((measure(&Scalar::Null, Unit::Bytes), measure(&Scalar::Int(5), Unit::Bytes)), ("–".into(), "5 B".into()));
+        assert_eq!(
+            (measure(&Scalar::Null, Unit::Bytes), measure(&Scalar::Int(5), Unit::Bytes)),
+            ("–".into(), "5 B".into())
+        );
     }
 
     #[test]

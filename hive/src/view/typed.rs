@@ -113,7 +113,9 @@ fn encode(value: &str) -> String {
     for byte in value.bytes() {
         match byte {
             b' ' => text.push('+'),
-            byte if byte.is_ascii_alphanumeric() || b"-._~/:@!*(),=".contains(&byte) => text.push(byte.into()),
+            byte if byte.is_ascii_alphanumeric() || b"-._~/:@!*(),=".contains(&byte) => {
+                text.push(byte.into())
+            }
             byte => text.push_str(&format!("%{byte:02X}")),
         }
     }
@@ -127,7 +129,9 @@ mod tests {
 
     #[test]
     fn a_query_can_be_written_by_hand() {
-        let typed = Typed::parse("select=COUNT,+P99(ms)&where=status>=500&where=&where=a exists&group=name&limit= 7 &x=1");
+        let typed = Typed::parse(
+            "select=COUNT,+P99(ms)&where=status>=500&where=&where=a exists&group=name&limit= 7 &x=1",
+        );
         let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
         assert_eq!(
             typed,

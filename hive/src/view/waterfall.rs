@@ -259,8 +259,14 @@ mod tests {
         assert_eq!(placed(&events), [(1, 0, None), (2, 1, None), (3, 2, None), (0, 1, None), (4, 0, gone)]);
         let page = draw(Join::Trace, "<id>", &events, 9).into_string();
         assert!(page.contains("its parent &lt;gone&gt; is not kept here"), "{page}");
-        assert!(page.contains("5 events (the first of 9)") && page.contains("1 parent not kept here"), "{page}");
-        assert!(page.contains("&lt;id&gt;") && page.contains("&lt;b&gt;web") && !page.contains("<b>"), "{page}");
+        assert!(
+            page.contains("5 events (the first of 9)") && page.contains("1 parent not kept here"),
+            "{page}"
+        );
+        assert!(
+            page.contains("&lt;id&gt;") && page.contains("&lt;b&gt;web") && !page.contains("<b>"),
+            "{page}"
+        );
     }
 
     #[test]
@@ -285,12 +291,18 @@ mod tests {
         let order: Vec<_> = list(&spans).iter().map(|bar| since(begin, spans[bar.index].begin)).collect();
         assert_eq!(order, [0.0, 10.0, 30.0]);
         let page = draw(Join::Request, "r1", &events, 3).into_string();
-        assert!(page.contains(r#"x="10.00%" y="2" width="80.00%""#) && page.contains(r#"cx="30.00%""#), "{page}");
+        assert!(
+            page.contains(r#"x="10.00%" y="2" width="80.00%""#) && page.contains(r#"cx="30.00%""#),
+            "{page}"
+        );
     }
 
     #[test]
     fn durations_beyond_all_time_do_no_harm() {
-        let events = events(&[(0, json!({ "log.format": "nginx", "duration_ms": 1e300 })), (1, json!({ "duration_ms": -1 }))]);
+        let events = events(&[
+            (0, json!({ "log.format": "nginx", "duration_ms": 1e300 })),
+            (1, json!({ "duration_ms": -1 })),
+        ]);
         assert!(draw(Join::Request, "r", &events, 2).into_string().contains("2 events"));
         assert!(draw(Join::Request, "r", &[], 0).into_string().contains("None of the kept events"));
     }

@@ -58,9 +58,15 @@ pub(crate) async fn connect(hive: &Hive) -> TcpStream {
 
 /// Writes a request and reads until the connection ends: `None` if it ended without an answer.
 pub(crate) async fn send(hive: &Hive, head: &str, body: &[u8]) -> Option<Answer> {
-    let mut stream = connect(hive).await;
+    let url = hive.url();
+    let host = url.strip_prefix("http://").unwrap();
+    exchange(&mut connect(hive).await, &request(host, head, body)).await
+}
+
+/// The same on a connection.
+pub(crate) async fn exchange(stream: &mut TcpStream, request: &[u8]) -> Option<Answer> {
     // Both may fail on a connection that the receiver has reset, which is no answer.
-    stream.write_all(&request(head, body)).await.ok();
+    stream.write_all(request).await.ok();
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).await.ok();
 
@@ -70,10 +76,13 @@ pub(crate) async fn send(hive: &Hive, head: &str, body: &[u8]) -> Option<Answer>
     Some(Answer { status, head: head.to_owned(), body: body.to_owned() })
 }
 
-/// The bytes of a request; `head` is its first line without the version, and further headers.
-pub(crate) fn request(head: &str, body: &[u8]) -> Vec<u8> {
+/// The bytes of a request, which names the host unless it names one itself; `head` is its first line without the version, and further headers.
+pub(crate) fn request(host: &str, head: &str, body: &[u8]) -> Vec<u8> {
     let (line, headers) = head.split_once('\n').unwrap_or((head, ""));
-    let mut text = format!("{line} HTTP/1.1\r\nHost: hive\r\nConnection: close\r\n");
+    let mut text = format!("{line} HTTP/1.1\r\nConnection: close\r\n");
+    if !headers.starts_with("Host: ") {
+        text.push_str(&format!("Host: {host}\r\n"));
+    }
     for header in headers.lines() {
         text.push_str(header);
         text.push_str("\r\n");

@@ -134,7 +134,10 @@ async fn a_delay_passes_on_the_paused_clock() {
     let hive = Hive::start(Options::default()).await.unwrap();
     hive.script([Fault::Delay { delay_ms: 3_600_000 }]);
     let mut stream = connect(&hive).await;
-    stream.write_all(&request("POST /1/batch/a\nX-Honeycomb-Team: key", batch(1).as_bytes())).await.unwrap();
+    stream
+        .write_all(&request("hive", "POST /1/batch/a\nX-Honeycomb-Team: key", batch(1).as_bytes()))
+        .await
+        .unwrap();
     in_time(hive.wait_for_requests(1)).await;
     assert_eq!(hive.stats().events_accepted, 0);
 
@@ -153,7 +156,10 @@ async fn a_hanging_request_ends_when_the_receiver_stops() {
     let hive = Hive::start(Options::default()).await.unwrap();
     hive.script([Fault::Hang]);
     let mut stream = connect(&hive).await;
-    stream.write_all(&request("POST /1/batch/a\nX-Honeycomb-Team: key", batch(1).as_bytes())).await.unwrap();
+    stream
+        .write_all(&request("hive", "POST /1/batch/a\nX-Honeycomb-Team: key", batch(1).as_bytes()))
+        .await
+        .unwrap();
     in_time(hive.wait_for_requests(1)).await;
     assert_recovered(&hive).await;
 

@@ -13,6 +13,8 @@ mod faults;
 #[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
+mod pages;
+#[cfg(test)]
 mod protocol;
 #[cfg(test)]
 mod queries;
