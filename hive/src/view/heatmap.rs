@@ -44,7 +44,7 @@ pub(super) fn draw(outcome: &Outcome, heatmap: &Heatmap) -> Markup {
         ),
     };
     let below = html! {
-        (key(most))
+        (key(heatmap, most))
         (numbers(heatmap, scale, unit))
     };
     chart::frame(&words, &ticks, &chart::time_ticks(outcome.axis), &drawn, &below)
@@ -53,7 +53,7 @@ pub(super) fn draw(outcome: &Outcome, heatmap: &Heatmap) -> Markup {
 /// Which colour so many events have: logarithmic, since most of the cells have few.
 fn level(count: u64, most: u64) -> usize {
     let share = (count as f64).ln_1p() / (most as f64).ln_1p();
-    ((share * LEVELS as f64).ceil() as usize).clamp(1, LEVELS) - 1
+    (1..LEVELS).take_while(|&level| share > level as f64 / LEVELS as f64).count()
 }
 
 fn paths(heatmap: &Heatmap, most: u64) -> [String; LEVELS] {
@@ -91,25 +91,25 @@ fn hints(outcome: &Outcome, heatmap: &Heatmap) -> Markup {
     }
 }
 
-/// Which colour means how many events.
-fn key(most: u64) -> Markup {
-    let mut levels: Vec<(usize, u64, u64)> = Vec::new();
-    let limit = |level: usize| ((most as f64).ln_1p() * level as f64 / LEVELS as f64).exp_m1().floor() as u64;
-    for level in 0..LEVELS {
-        let (from, to) = (limit(level) + 1, if level + 1 == LEVELS { most } else { limit(level + 1) });
-        if from <= to {
-            levels.push((level, from, to));
-        }
+/// Which colour means how many events: the least and the most of the cells that have it.
+fn key(heatmap: &Heatmap, most: u64) -> Markup {
+    let mut ranges: [Option<(u64, u64)>; LEVELS] = [None; LEVELS];
+    for &count in heatmap.counts.iter().flatten().filter(|count| **count > 0) {
+        let range = &mut ranges[level(count, most)];
+        let (least, greatest) = range.unwrap_or((count, count));
+        *range = Some((least.min(count), greatest.max(count)));
     }
     html! {
         ul.legend {
             li.quiet { "events in a cell" }
-            @for (level, from, to) in levels {
-                li {
-                    svg.swatch aria-hidden="true" width="18" height="12" {
-                        rect class={ "heat h" (level) } width="18" height="12" {}
+            @for (level, range) in ranges.iter().enumerate() {
+                @if let Some((from, to)) = *range {
+                    li {
+                        svg.swatch aria-hidden="true" width="18" height="12" {
+                            rect class={ "heat h" (level) } width="18" height="12" {}
+                        }
+                        " " (text::integer(from)) @if from < to { "–" (text::integer(to)) }
                     }
-                    " " @if from == to { (text::integer(from)) } @else { (text::integer(from)) "–" (text::integer(to)) }
                 }
             }
         }
@@ -157,8 +157,10 @@ mod tests {
             assert!(level(1, most) < LEVELS);
         }
         assert_eq!([1, 3, 10, 1_000].map(|count| level(count, 1_000)), [0, 1, 2, 6]);
-        let key = key(3).into_string();
-        for range in ["> 1<", "> 2<", "> 3<"] {
+        let counts = vec![vec![0, 1, 900], vec![1_000, 2, 3]];
+        let key = key(&Heatmap { column: "a".into(), bounds: Some((0.0, 1.0)), rows: 3, counts }, 1_000)
+            .into_string();
+        for range in ["> 1<", "> 2–3<", "> 900–1,000<"] {
             assert!(key.contains(range), "{range}: {key}");
         }
     }

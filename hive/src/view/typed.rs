@@ -114,7 +114,7 @@ fn encode(value: &str) -> String {
         match byte {
             b' ' => text.push('+'),
             byte if byte.is_ascii_alphanumeric() || b"-._~/:@!*(),=".contains(&byte) => {
-                text.push(byte.into())
+                text.push(byte.into());
             }
             byte => text.push_str(&format!("%{byte:02X}")),
         }
