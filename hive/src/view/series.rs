@@ -48,7 +48,9 @@ pub(super) fn draw(outcome: &Outcome, place_of: usize) -> Markup {
     let drawn = html! {
         @for (index, line) in lines.iter().enumerate() {
             @if is_bars { path.bars d=(bars(line, scale)) {} } @else {
-                path class={ "curve s" (index) } d=(path(line, scale)) {}
+                @let (curve, dots) = path(line, scale);
+                path class={ "curve s" (index) } d=(curve) {}
+                @if !dots.is_empty() { path class={ "curve dots s" (index) } d=(dots) {} }
             }
         }
         (hints(outcome, &groups, &lines, unit))
@@ -80,21 +82,22 @@ fn values(group: &Group, place_of: usize, buckets: usize, is_count: bool) -> Vec
     values
 }
 
-/// Lines through the middles of the buckets; a point with no neighbour is a dot.
-fn path(line: &[Option<f64>], scale: Scale) -> String {
-    let mut path = String::new();
+/// Lines through the middles of the buckets, and dots for those that have no neighbour.
+fn path(line: &[Option<f64>], scale: Scale) -> (String, String) {
+    let (mut curve, mut dots) = (String::new(), String::new());
     for (bucket, value) in line.iter().enumerate() {
         let Some(value) = value else { continue };
         let x = place((bucket as f64 + 0.5) / line.len() as f64);
         let y = place(1.0 - scale.share(*value));
         let follows = bucket > 0 && line[bucket - 1].is_some();
         // Writing to a string does not fail.
-        let _ = write!(path, "{}{x} {y}", if follows { 'L' } else { 'M' });
-        if !follows && line.get(bucket + 1).is_none_or(Option::is_none) {
-            path.push_str("h.01");
-        }
+        let _ = if !follows && line.get(bucket + 1).is_none_or(Option::is_none) {
+            write!(dots, "M{x} {y}h.01")
+        } else {
+            write!(curve, "{}{x} {y}", if follows { 'L' } else { 'M' })
+        };
     }
-    path
+    (curve, dots)
 }
 
 fn bars(line: &[Option<f64>], scale: Scale) -> String {
@@ -182,7 +185,10 @@ mod tests {
     fn gaps_are_zero_where_events_are_counted_and_gaps_elsewhere() {
         let points = &[(0, 1.0), (1, 2.0), (3, 2.0)];
         let maxima = draw(&outcome(Op::Max, Some("name"), &[("a", points)]), 0).into_string();
-        assert!(maxima.contains(r#"d="M83.3 500L250 0M583.3 0h.01""#), "{maxima}");
+        assert!(
+            maxima.contains(r#"d="M83.3 500L250 0"></path><path class="curve dots s0" d="M583.3 0h.01""#),
+            "{maxima}"
+        );
         let counts = draw(&outcome(Op::Count, Some("name"), &[("a", points)]), 0).into_string();
         assert!(counts.contains(r#"d="M83.3 500L250 0L416.7 1000L583.3 0L750 1000L916.7 1000""#), "{counts}");
         let bars = draw(&outcome(Op::Count, None, &[("", points)]), 0).into_string();

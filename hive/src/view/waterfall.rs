@@ -123,6 +123,10 @@ pub(super) fn draw(join: Join, id: &str, given: &[RawEvent], matched: usize) -> 
             tbody { @for bar in &bars { (row(bar, &spans[bar.index], begin, total, &sources)) } }
         }
     };
+    let is_rough = join == Join::Request
+        && spans
+            .iter()
+            .any(|span| is_written_at_the_end(&span.data) && span.event.time.subsec_nanosecond() == 0);
     html! {
         h1 { (join.name()) " " span.id { (id) } }
         p.quiet {
@@ -136,6 +140,9 @@ pub(super) fn draw(join: Join, id: &str, given: &[RawEvent], matched: usize) -> 
             p.empty { "None of the kept events has this id. It may be gone, or never have come." }
         } @else {
             (scrolling("Waterfall", &table))
+            @if is_rough {
+                p.quiet { "nginx writes whole seconds: what a request took is exact there, when it began is not." }
+            }
         }
     }
 }
