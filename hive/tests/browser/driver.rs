@@ -1,4 +1,4 @@
-//! The driver of a browser: starts it, and speaks as much WebDriver as the tests need.
+//! The driver of a browser: starts it, and speaks as much `WebDriver` as the tests need.
 //!
 //! That is JSON over HTTP in half a dozen commands, for which the crates that know all of it would bring more than
 //! thirty others.
