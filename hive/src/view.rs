@@ -108,6 +108,8 @@ pub(crate) async fn query(State(shared): State<Arc<Shared>>, uri: Uri) -> Respon
         Ok(_) => (StatusCode::OK, &[][..]),
         Err((status, mistakes)) => (*status, mistakes.as_slice()),
     };
+    // A good query is shown as it was understood, a bad one as it was typed.
+    let typed = asked.as_ref().map_or(typed, |(ask, _)| ask.typed());
     let is_live = matches!(&asked, Ok((ask, _)) if ask.range == Range::Live);
     let main = html! {
         h1.hidden { "Query" }

@@ -49,7 +49,7 @@ pub(super) fn draw(outcome: &Outcome, place_of: usize) -> Markup {
         @for (index, line) in lines.iter().enumerate() {
             @if is_bars { path.bars d=(bars(line, scale)) {} } @else {
                 @let (curve, dots) = path(line, scale);
-                path class={ "curve s" (index) } d=(curve) {}
+                @if !curve.is_empty() { path class={ "curve s" (index) } d=(curve) {} }
                 @if !dots.is_empty() { path class={ "curve dots s" (index) } d=(dots) {} }
             }
         }
