@@ -198,7 +198,6 @@ impl Ask {
         if !ask.query.filters.contains(&filter) {
             ask.query.filters.push(filter);
         }
-        ask.of = None;
         ask
     }
 

@@ -113,12 +113,16 @@ fn groups(ask: &Ask, outcome: &Outcome) -> Markup {
 }
 
 fn list(ask: &Ask, rows: &Rows) -> Markup {
+    if rows.events.is_empty() {
+        return html! { p.empty { "No event is of this group, or none any more." } };
+    }
     html! {
         p.quiet {
             @if rows.matched > rows.events.len() {
-                "The newest " (text::integer(rows.events.len() as u64)) " of " (text::count(rows.matched as u64, "event")) "; "
+                "The newest " (text::integer(rows.events.len() as u64)) " of "
             }
-            "open a line for all its fields; click a value to see only events that have it, ≠ for the others."
+            (text::count(rows.matched as u64, "event")) ": open a line for all its fields; click a value for the events that have it, ≠ for \
+             the others."
         }
         (events::list(ask, &rows.events))
     }
