@@ -26,6 +26,12 @@ impl Found {
     }
 }
 
+/// How much of what was looked at matches, where it is a part of it.
+fn share(outcome: &Outcome) -> Option<String> {
+    let part = (1..outcome.looked_at).contains(&outcome.matched);
+    part.then(|| format!("{:.1} %", 100.0 * outcome.matched as f64 / outcome.looked_at as f64))
+}
+
 pub(super) fn draw(ask: &Ask, found: &Found) -> Markup {
     let outcome = found.outcome();
     html! {
@@ -33,7 +39,8 @@ pub(super) fn draw(ask: &Ask, found: &Found) -> Markup {
         div.heading {
             (tabs(ask))
             p.quiet id="account" {
-                strong { (text::integer(outcome.matched)) } " of " (text::count(outcome.looked_at, "event")) " match · "
+                strong { (text::integer(outcome.matched)) } " of " (text::count(outcome.looked_at, "event")) " match"
+                @if let Some(share) = share(outcome) { " (" (share) ")" } " · "
                 (chart::range(outcome.axis)) " · " (outcome.elapsed_ms) " ms"
                 @if ask.range == Range::Live { " · live, " a href=(ask.over(Range::Told, Some(600)).url()) { "Pause" } }
             }

@@ -15,7 +15,7 @@ pub(crate) fn proxy() -> Vec<Value> {
             "client.address": if index < 7 { "10.0.0.1" } else { "10.0.0.2" }, "user_agent.original": "curl/8",
         });
         if index == 9 {
-            event["client.kind"] = json!("health-check");
+            event["user_agent.original"] = json!("kube-probe/1.33");
         }
         event
     };

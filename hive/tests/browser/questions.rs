@@ -51,13 +51,14 @@ async fn each_ready_question_is_a_click_and_shows_the_right_numbers() {
                     "All 2 groups | 61,000 ms | 40 ms | 11",
                 ],
             ),
-            ("How much is health checks? ingress", &["(none) | 9", "health-check | 1", "All 2 groups | 10"]),
+            ("How much is health checks? ingress", &["/b/:id | kube-probe/1.33 | 1", "All 1 group | 1"]),
             (
                 "Who are the loudest clients? ingress",
                 &[
                     "10.0.0.1 | curl/8 | 7 | 700 B",
-                    "10.0.0.2 | curl/8 | 3 | 300 B",
-                    "All 2 groups | 10 | 1,000 B",
+                    "10.0.0.2 | curl/8 | 2 | 200 B",
+                    "10.0.0.2 | kube-probe/1.33 | 1 | 100 B",
+                    "All 3 groups | 10 | 1,000 B",
                 ],
             ),
         ] {
