@@ -55,9 +55,10 @@ fn play(stage: &Stage) {
     let (config, other) = (stage.path("config.toml"), stage.path("other.toml"));
     let url = stage.hive.url();
     let hivetail = format!(
-        "case \"$1\" in\nrun) shift; timeout -s TERM 2 {real} run -c {other:?} \"$@\" || [ $? = 124 ] ;;\n\
-         check|status|dead-letter) {real} \"$@\" -c {config:?} ;;\n\
-         pipe) {real} \"$@\" --api-url {url} --state-dir {state:?} ;;\n*) {real} \"$@\" ;;\nesac",
+        "case \"$*\" in\nrun*) shift; timeout -s TERM 2 {real} run -c {other:?} \"$@\" || [ $? = 124 ] ;;\n\
+         check*|status*|dead-letter*) {real} \"$@\" -c {config:?} ;;\n\
+         pipe*--api-url*) {real} \"$@\" --state-dir {state:?} ;;\n\
+         pipe*) {real} \"$@\" --api-url {url} --state-dir {state:?} ;;\n*) {real} \"$@\" ;;\nesac",
         state = stage.path("pipe"),
     );
     let scripts = PLAYED.iter().map(|(name, script)| (*name, (*script).to_owned()));
@@ -76,7 +77,8 @@ fn run(stage: &Stage, place: &str, block: &str) -> String {
     let block = block
         .replace("/var/lib/hivetail", &stage.path("state").to_string_lossy())
         .replace("/etc/hivetail", &stage.dir.path().to_string_lossy())
-        .replace("/var/log/nginx/access.log", "access.log");
+        .replace("/var/log/nginx/access.log", "access.log")
+        .replace("http://127.0.0.1:8088", &stage.hive.url());
     let output = Command::new("bash")
         .args(["-euo", "pipefail", "-c", &block])
         .current_dir(stage.dir.path())
@@ -117,7 +119,8 @@ async fn every_command_shown_runs_as_written() {
             let printed = run(&stage, &place, command);
             assert!(shown.is_empty() || printed.contains(shown), "{place}: it prints\n{printed}");
             ran += 1;
-            let pipes = command.matches("| hivetail pipe").count() as u64;
+            let sends = ["| hivetail pipe", "hivetail pipe --api-url", "/1/events/"];
+            let pipes = sends.iter().map(|words| command.matches(words).count() as u64).sum::<u64>();
             events +=
                 pipes + command.lines().filter(|line| line.starts_with("hivetail run")).count().min(1) as u64;
             assert!(stage.hive.stats().events_accepted >= events, "{place}: something did not arrive");
