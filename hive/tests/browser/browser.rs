@@ -1,40 +1,73 @@
-//! A headless browser with a hive to look at: takes what a test does with both, ends them whatever comes of it.
+//! A headless browser that goes through checks, each with a hive of its own: a check that fails, or takes too long,
+//! neither stops those after it nor leaves the browser behind.
 
 use std::time::Duration;
 
+use fantoccini::elements::Element;
+use fantoccini::key::Key;
+use fantoccini::{Client, Locator};
 use hive::{Hive, Options};
+use hyper_util::client::legacy;
+use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 
-use crate::driver::{Driver, Session, exchange};
+use crate::driver::Driver;
 
-/// The longest a test may take.
-const TEST_TIME_MAX: Duration = Duration::from_secs(60);
+/// The longest a check may take.
+const CHECK_TIME_MAX: Duration = Duration::from_secs(60);
 
-/// The Enter key.
-const ENTER: &str = "\u{e007}";
+/// The longest that an element may take to appear.
+const FIND_TIME_MAX: Duration = Duration::from_secs(10);
 
-/// What a test has to work with.
-pub(crate) struct Page {
-    pub(crate) hive: Hive,
-    session: Session,
+/// How often it is looked for.
+const FIND_PERIOD: Duration = Duration::from_millis(20);
+
+/// A browser and the driver that it hangs on.
+pub(crate) struct Browser {
+    driver: Driver,
+    client: Client,
+    width: u32,
+    /// The names of the checks that failed.
+    failed: Vec<&'static str>,
 }
 
-/// Runs a test in a browser of this width, unless there is no browser.
-pub(crate) async fn browse<F>(width: u32, test: impl FnOnce(Page) -> F)
-where
-    F: Future<Output = ()> + Send + 'static,
-{
-    let Some(driver) = Driver::start().await else { return };
-    let session = driver.open(width).await;
-    let hive = Hive::start(Options::default()).await.expect("a port");
-    let page = Page { hive, session: session.clone() };
-    // As a task, so that a test that fails leaves the browser to be closed here.
-    let tested = tokio::spawn(tokio::time::timeout(TEST_TIME_MAX, test(page))).await;
-    session.close().await;
-    driver.stop().await;
-    match tested {
-        Ok(in_time) => in_time.expect("test takes too long"),
-        Err(failed) => std::panic::resume_unwind(failed.into_panic()),
+/// What a check has to work with.
+pub(crate) struct Page {
+    pub(crate) hive: Hive,
+    /// The screen's.
+    pub(crate) width: u32,
+    client: Client,
+}
+
+impl Browser {
+    /// Opens a browser with a screen of this width, unless there is no browser.
+    pub(crate) async fn open(width: u32) -> Option<Browser> {
+        let driver = Driver::start().await?;
+        let client = driver.open(width).await;
+        Some(Browser { driver, client, width, failed: Vec::new() })
+    }
+
+    /// Makes a check, which is a function with a name that says what holds.
+    pub(crate) async fn check<C, F>(&mut self, check: C)
+    where
+        C: FnOnce(Page) -> F,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let hive = Hive::start(Options::default()).await.expect("a port");
+        let page = Page { hive, width: self.width, client: self.client.clone() };
+        // As a task, so that its panic ends there.
+        let checked = tokio::spawn(tokio::time::timeout(CHECK_TIME_MAX, check(page))).await;
+        if !matches!(checked, Ok(Ok(()))) {
+            self.failed.push(std::any::type_name::<C>());
+        }
+    }
+
+    /// Closes the browser, and fails if a check did.
+    pub(crate) async fn close(self) {
+        let closed = tokio::time::timeout(CHECK_TIME_MAX, self.client.close()).await;
+        self.driver.stop().await;
+        assert!(self.failed.is_empty(), "failed or took too long: {:?}", self.failed);
+        closed.expect("the browser closes in time").expect("the browser closes");
     }
 }
 
@@ -48,40 +81,43 @@ impl Page {
     }
 
     pub(crate) async fn post(&self, dataset: &str, batch: &Value) {
-        let url = self.hive.url();
         let before = self.hive.stats().events_accepted;
-        let address = url.trim_start_matches("http://");
-        exchange(
-            address,
-            &format!("POST /1/batch/{dataset}"),
-            "X-Honeycomb-Team: key\r\n",
-            &batch.to_string(),
-        )
-        .await;
+        let request = hyper::Request::post(format!("{}/1/batch/{dataset}", self.hive.url()))
+            .header("Content-Type", "application/json")
+            .header("X-Honeycomb-Team", "key")
+            .body(batch.to_string())
+            .unwrap();
+        let sender = legacy::Client::builder(TokioExecutor::new()).build_http();
+        let answer = sender.request(request).await.unwrap();
+        assert!(answer.status().is_success(), "{}", answer.status());
         self.hive.wait_for_events(before + batch.as_array().unwrap().len() as u64).await;
     }
 
     pub(crate) async fn open(&self, path: &str) {
-        self.session.post("/url", &json!({ "url": format!("{}{path}", self.hive.url()) })).await;
+        self.client.goto(&format!("{}{path}", self.hive.url())).await.unwrap();
     }
 
     /// Clicks the first thing that a CSS selector finds.
     pub(crate) async fn click(&self, css: &str) {
-        let element = self.session.find(css).await;
-        self.session.post(&format!("/element/{element}/click"), &json!({})).await;
+        self.find(css).await.click().await.unwrap();
     }
 
     /// Types into a field, sends the form by the Enter key, and waits until it is back with that value.
     pub(crate) async fn type_into(&self, field: &str, text: &str) {
-        let element = self.session.find(field).await;
-        let typed = json!({ "text": format!("{text}{ENTER}") });
-        self.session.post(&format!("/element/{element}/value"), &typed).await;
-        self.session.find(&format!("{field}[value=\"{text}\"]")).await;
+        self.find(field).await.send_keys(&(text.to_owned() + &Key::Enter)).await.unwrap();
+        self.find(&format!("{field}[value=\"{text}\"]")).await;
+    }
+
+    /// The first thing that a CSS selector finds, once there is one.
+    async fn find(&self, css: &str) -> Element {
+        let wait = self.client.wait().at_most(FIND_TIME_MAX).every(FIND_PERIOD);
+        wait.for_element(Locator::Css(css)).await.unwrap_or_else(|error| panic!("{css}: {error}"))
     }
 
     /// What a script of the test gives; pages run none of their own.
     pub(crate) async fn look(&self, script: &str) -> Value {
-        self.session.post("/execute/sync", &json!({ "script": format!("return {script}"), "args": [] })).await
+        let looked = self.client.execute(&format!("return {script}"), Vec::new()).await;
+        looked.unwrap_or_else(|error| panic!("{script}: {error}"))
     }
 
     /// The texts of the rows of a table, without its head.
