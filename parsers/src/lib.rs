@@ -26,6 +26,7 @@ mod ansi;
 mod cdn;
 pub mod envelope;
 mod free;
+mod inspected;
 mod json;
 mod keys;
 mod klog;
@@ -36,6 +37,7 @@ pub mod nginx;
 mod number;
 mod phoenix;
 mod record;
+mod secrets;
 mod severity;
 mod shape;
 pub mod timestamp;
@@ -210,8 +212,8 @@ impl Parser {
         Self { elixir: Some(elixir_format), ..self }
     }
 
-    /// The same parser, for which a value in a Phoenix log is a secret, too, if its name contains one of these; those
-    /// with `password`, `token` or `secret` in their names always are. An empty one counts for nothing.
+    /// The same parser, for which a value is a secret, too, if its name contains one of these; those with
+    /// `password`, `token` and the like in their names always are. An empty one counts for nothing.
     #[must_use]
     pub fn with_filter_parameters(self, filter_parameters: Vec<String>) -> Self {
         Self { filter_parameters, ..self }
@@ -262,21 +264,41 @@ impl Parser {
         } else {
             self.attempt(format, true, line, context, scratch, record).map(|()| format)
         };
+        self.clean(line, first, result, scratch, record);
         match result {
             Ok(format) => {
                 record.keep_inner(first);
                 record.set("log.format", Value::text(format.name()));
             }
             Err(error) => {
-                // It may be a piece of a report that has secrets in it.
-                let of_phoenix = format == Format::Phoenix || context.prefer == Some(Format::Phoenix);
-                let parameters = &self.filter_parameters;
-                let text = if of_phoenix { phoenix::filter::text(line, parameters, scratch) } else { line };
+                let text = secrets::text(line, &self.filter_parameters, scratch);
                 record.set("body", Value::Text(text));
                 record.set("meta.parse_error", Value::text(error.0));
             }
         }
         result
+    }
+
+    /// Takes the secrets out of what the line became, which is behind the `first` fields, and out of those, its envelope's.
+    fn clean<'a>(
+        &self,
+        line: &[u8],
+        first: usize,
+        result: Result<Format, ParseError>,
+        scratch: &'a Scratch,
+        record: &mut Record<'a>,
+    ) {
+        let (outer, own) = record.fields_mut().split_at_mut(first);
+        let parameters = &self.filter_parameters;
+        secrets::clean(outer, parameters, scratch);
+        match result {
+            // Theirs are taken out of the text before it is parsed.
+            Ok(Format::Phoenix | Format::LoggerJson) | Err(_) => {}
+            Ok(_) if secrets::may_stand_in(line, parameters) => secrets::clean(own, parameters, scratch),
+            // The names are the log format's, not the line's.
+            Ok(Format::Nginx) => secrets::clean_by_name(own, parameters),
+            Ok(_) => {}
+        }
     }
 
     /// What the line is to the event before it, which is `open` or has ended with its line; `form` is that of the lane's

@@ -20,7 +20,7 @@ use crate::{
     keys::{Keys, Pair},
     nginx::request::{Target, protocol_version},
     number::{count_to_ms, seconds_to_ms, whole},
-    phoenix::{filter, message},
+    phoenix::message,
     record::{Record, Role, Scratch, Value, hex_id},
     shape,
 };
@@ -55,7 +55,7 @@ pub(crate) fn parse<'a>(
     let mut keys = Keys::new(context, scratch, record);
     json::flatten(line, &mut keys, |keys, pair| document.take(keys, pair))?;
     document.finish(&mut keys);
-    keys.change_overflow(|pairs| filter::text(pairs, context.filter_parameters, scratch));
+    keys.change_overflow(|pairs| crate::secrets::text(pairs, context.filter_parameters, scratch));
     keys.finish();
     shape::set_from_fields(scratch, record);
     Ok(())

@@ -3,10 +3,8 @@
 mod crash;
 mod ecto;
 mod exception;
-pub(crate) mod filter;
 pub(crate) mod fingerprint;
 mod frame;
-mod inspected;
 mod lifecycle;
 pub(crate) mod line;
 mod measure;

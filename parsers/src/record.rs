@@ -218,6 +218,10 @@ impl<'a> Record<'a> {
         &self.fields
     }
 
+    pub(crate) fn fields_mut(&mut self) -> &mut [Field<'a>] {
+        &mut self.fields
+    }
+
     /// The last value set under that name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Value<'a>> {

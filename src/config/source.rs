@@ -107,7 +107,8 @@ pub struct Source {
     /// Milliseconds that the rest of a line is waited for: of one that a platform has split, 5,000 by default; of one in
     /// the making in a live file, for ever by default.
     pub partial_timeout_ms: Option<Ranged<10, 3_600_000>>,
-    /// Names whose values are not shipped, beside password, token and secret, as in Phoenix' own `filter_parameters`.
+    /// Names whose values are not shipped, as in Phoenix' own `filter_parameters`, beside those that contain password, secret, token,
+    /// session, signature, cookie, credential or authorization, or have key, auth, sig, pwd or jwt as a word.
     #[serde(default)]
     pub filter_parameters: Vec<String>,
     /// Becomes `service.name`.

@@ -1,19 +1,19 @@
 //! Secrets in a `LoggerJSON` document.
 //!
-//! Takes a key and its value, gives them with `[FILTERED]` in the place of what `phoenix/filter.rs` takes for a
+//! Takes a key and its value, gives them with `[FILTERED]` in the place of what `secrets.rs` takes for a
 //! secret: parts of a text, and whole values of keys that no formatter makes.
 
 use crate::{
     keys::{Keys, Pair},
-    phoenix::filter,
     record::Value,
+    secrets,
 };
 
 /// The pair without secrets in its text. Ids are the text of nothing else.
 pub(super) fn without<'a>(pair: Pair<'a>, keys: &Keys<'_, 'a>) -> Pair<'a> {
     match pair.value {
         Value::Text(text) if !is_id(pair.name) => {
-            let clean = filter::text(text, keys.context.filter_parameters, keys.scratch);
+            let clean = secrets::text(text, keys.context.filter_parameters, keys.scratch);
             let written = if pair.container { clean } else { pair.written };
             Pair { value: Value::Text(clean), written, ..pair }
         }
@@ -25,10 +25,10 @@ pub(super) fn without<'a>(pair: Pair<'a>, keys: &Keys<'_, 'a>) -> Pair<'a> {
 pub(super) fn hidden<'a>(pair: Pair<'a>, keys: &Keys<'_, 'a>) -> Pair<'a> {
     let leaf = memchr::memrchr(b'.', pair.name).map_or(pair.name, |dot| &pair.name[dot + 1..]);
     let is_empty = pair.container && matches!(pair.written, b"{}" | b"[]");
-    if is_empty || !filter::is_secret(leaf, keys.context.filter_parameters) {
+    if is_empty || !secrets::is_secret(leaf, keys.context.filter_parameters) {
         return pair;
     }
-    Pair { value: Value::Text(filter::FILTERED), written: filter::FILTERED, container: false, ..pair }
+    Pair { value: Value::Text(secrets::FILTERED), written: secrets::FILTERED, container: false, ..pair }
 }
 
 /// What ties events to others, and where code is.

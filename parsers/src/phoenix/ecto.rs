@@ -9,11 +9,13 @@ use memchr::memmem;
 
 use super::{
     frame::Frame,
-    inspected::{group, quoted_len},
     measure::{float, sum_ms},
     message::{split_last, split_line},
 };
-use crate::record::{Record, Role, Scratch, Value};
+use crate::{
+    inspected::{group, quoted_len},
+    record::{Record, Role, Scratch, Value},
+};
 
 /// How many blanks before brackets that never close are looked at before the parameters count as not found.
 const UNCLOSED_MAX: usize = 16;

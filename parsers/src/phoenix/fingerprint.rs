@@ -8,7 +8,8 @@
 
 use memchr::memchr;
 
-use super::{exception::is_raised, frame::Frame, inspected::quoted_len};
+use super::{exception::is_raised, frame::Frame};
+use crate::inspected::quoted_len;
 use crate::record::Scratch;
 
 /// How much of a message counts.

@@ -9,11 +9,9 @@ mod library;
 
 use memchr::{memchr, memchr2};
 
-use super::{
-    inspected::group,
-    message::{split_first, split_last},
-};
+use super::message::{split_first, split_last};
 use crate::{
+    inspected::group,
     number::whole,
     record::{Record, Scratch, Value},
 };

@@ -10,7 +10,7 @@
 
 use memchr::memchr_iter;
 
-use super::{filter, message, metadata, pattern::Pattern};
+use super::{message, metadata, pattern::Pattern};
 use crate::{
     Context, Date, Format, ParseError, ansi,
     record::{Level, Record, Role, Scratch, Time, TimeSource, Value},
@@ -171,7 +171,7 @@ impl<'a> Event<'a> {
         record.level = self.level.or(record.level);
         record.role = Role::Logged;
         // Before anything is taken from it, so that what is taken has no secrets either.
-        let message = filter::text(self.message, context.filter_parameters, scratch);
+        let message = crate::secrets::text(self.message, context.filter_parameters, scratch);
         record.set_text("body", message);
         metadata::set(self.metadata, context.filter_parameters, scratch, record);
         if !self.node.is_empty() && record.get("elixir.node").is_none() {

@@ -5,10 +5,10 @@
 
 use memchr::memchr_iter;
 
-use super::filter;
 use crate::{
     number::whole,
     record::{Record, Scratch, Value, hex_id},
+    secrets,
 };
 
 /// More pairs than an app ever has; what comes after so many is taken for the last one's value.
@@ -113,9 +113,9 @@ fn set_pair<'a>(
         }
         _ if value.is_empty() => {}
         _ => {
-            let is_secret = filter::is_secret(key, filter_parameters);
+            let is_secret = secrets::is_secret(key, filter_parameters);
             let value =
-                if is_secret { filter::FILTERED } else { filter::text(value, filter_parameters, scratch) };
+                if is_secret { secrets::FILTERED } else { secrets::text(value, filter_parameters, scratch) };
             record.set_free(scratch.concat(&[b"elixir.", key]), Value::Text(value));
         }
     }

@@ -7,35 +7,35 @@
 use memchr::memchr;
 
 /// The length of the quoted text that `text` begins with, quotes included.
-pub(super) fn quoted_len(text: &[u8]) -> Option<usize> {
+pub(crate) fn quoted_len(text: &[u8]) -> Option<usize> {
     text.first().filter(|byte| matches!(byte, b'"' | b'\''))?;
     Terms { text, escapes: Some(0) }.quoted(0).ok()
 }
 
 /// The length of the bracketed text that `text` begins with, brackets included, and how many items stand in it.
-pub(super) fn group(text: &[u8]) -> Option<(usize, usize)> {
+pub(crate) fn group(text: &[u8]) -> Option<(usize, usize)> {
     text.first().filter(|byte| matches!(byte, b'(' | b'[' | b'{' | b'<'))?;
     Terms { text, escapes: Some(0) }.group(0).ok()
 }
 
 /// How many backslashes `text` ends in.
-pub(super) fn backslashes(text: &[u8]) -> usize {
+pub(crate) fn backslashes(text: &[u8]) -> usize {
     text.iter().rev().take_while(|byte| **byte == b'\\').count()
 }
 
 /// A text with terms in it. An end that is not there is an error that tells where to stop instead: where the quoted
 /// text round the term ends, or all the text.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Terms<'a> {
-    pub(super) text: &'a [u8],
+pub(crate) struct Terms<'a> {
+    pub(crate) text: &'a [u8],
     /// How many backslashes stand before the quotes of these terms: none, 1 in quoted text, 3 in quoted text in
     /// such. While it is unknown the first quote tells.
-    pub(super) escapes: Option<usize>,
+    pub(crate) escapes: Option<usize>,
 }
 
 impl Terms<'_> {
     /// The end of the term that begins at `start`; `start` itself if none does.
-    pub(super) fn term(&mut self, start: usize) -> Result<usize, usize> {
+    pub(crate) fn term(&mut self, start: usize) -> Result<usize, usize> {
         let text = self.text.get(start..).unwrap_or_default();
         let sign = text.first().copied().unwrap_or_default();
         let name = match sign {

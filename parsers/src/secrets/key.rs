@@ -5,18 +5,52 @@
 
 use memchr::memrchr;
 
-use crate::phoenix::inspected::backslashes;
+use crate::inspected::backslashes;
 
-/// Words that a secret's name contains, beside those that the source's configuration adds.
-const WORDS: [&[u8]; 3] = [b"password", b"token", b"secret"];
+/// Words that a secret's name contains, and words that it has as a whole, by their first letters; beside those that the
+/// source's configuration adds.
+const fn words(first: u8) -> (&'static [&'static [u8]], &'static [&'static [u8]]) {
+    match first {
+        b'a' => (&[b"apikey", b"accesskey", b"authorization"], &[b"auth"]),
+        b'c' => (&[b"cookie", b"credential"], &[]),
+        b'j' => (&[], &[b"jwt"]),
+        b'k' => (&[], &[b"key"]),
+        b'o' => (&[], &[b"oauth"]),
+        b'p' => (&[b"password", b"passwd", b"passphrase", b"privatekey"], &[b"pwd"]),
+        b's' => (&[b"secret", b"session", b"signature"], &[b"sig"]),
+        b't' => (&[b"token"], &[]),
+        _ => (&[], &[]),
+    }
+}
 
 /// Whether what stands under that name is a secret.
 pub(crate) fn is_secret(name: &[u8], parameters: &[String]) -> bool {
+    let ours = name.iter().enumerate().any(|(at, first)| {
+        let (contained, whole) = words(first.to_ascii_lowercase());
+        let has =
+            |word: &&[u8]| name.get(at..at + word.len()).is_some_and(|part| part.eq_ignore_ascii_case(word));
+        contained.iter().any(has)
+            || whole.iter().any(|word| has(word) && begins_word(name, at) && ends_word(name, at + word.len()))
+    });
     let added = parameters.iter().map(String::as_bytes).filter(|word| !word.is_empty());
-    WORDS
-        .into_iter()
-        .chain(added)
-        .any(|word| name.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word)))
+    ours || added.into_iter().any(|word| name.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word)))
+}
+
+/// Whether a word of a name begins there, as in `api_key`, `api-key`, `apiKey` and `%5Bkey`.
+fn begins_word(name: &[u8], at: usize) -> bool {
+    let (before, here) = (&name[..at], &name[at..]);
+    let humped = before.last().is_some_and(u8::is_ascii_lowercase) && here[0].is_ascii_uppercase();
+    let encoded =
+        matches!(before, [.., b'%', high, low] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit());
+    humped || encoded || !before.last().is_some_and(u8::is_ascii_alphanumeric)
+}
+
+/// Whether one ends there, be there several: `keys`.
+fn ends_word(name: &[u8], at: usize) -> bool {
+    let after = &name[at..];
+    let after = if let [b's' | b'S', rest @ ..] = after { rest } else { after };
+    let humped = name[at - 1].is_ascii_lowercase() && after.first().is_some_and(u8::is_ascii_uppercase);
+    humped || !after.first().is_some_and(u8::is_ascii_alphabetic)
 }
 
 /// A name of a map's or a keyword's value.
@@ -32,6 +66,21 @@ impl<'a> Key<'a> {
     const fn of_atom(name: &'a [u8]) -> Self {
         Self { name, is_quoted: false, escapes: None }
     }
+}
+
+/// `X-Api-Key`, as header lines have it before `:`.
+pub(super) fn header(before: &[u8]) -> Option<&[u8]> {
+    let name = last(before, |byte| byte.is_ascii_alphanumeric() || b"_-".contains(byte));
+    let stands = before[..before.len() - name.len()].last();
+    let stands = stands.is_none_or(|byte| byte.is_ascii_whitespace() || b"{[(<,;\"'\\".contains(byte));
+    (stands && !name.is_empty()).then_some(name)
+}
+
+/// Whether a header's name is that of a secret. A word of prose before a colon is none.
+pub(super) fn is_secret_header(name: &[u8], parameters: &[String]) -> bool {
+    let known = [&b"authorization"[..], b"cookie"];
+    known.iter().any(|known| name.eq_ignore_ascii_case(known))
+        || (name.contains(&b'-') && is_secret(name, parameters))
 }
 
 /// `user[password]`, as queries have it: what stands right before `=`.
@@ -102,7 +151,24 @@ mod tests {
         {
             assert!(is_secret(secret.as_bytes(), &own), "{secret}");
         }
-        for other in ["", "pass", "word", "tok", "sec ret"] {
+        for secret in [
+            "key",
+            "api_key",
+            "apiKey",
+            "X-Api-Key",
+            "keys",
+            "key2",
+            "APIKEY",
+            "user%5Bkey%5D",
+            "auth",
+            "sessionid",
+            "sig",
+        ] {
+            assert!(is_secret(secret.as_bytes(), &[]), "{secret}");
+        }
+        for other in [
+            "", "pass", "word", "tok", "sec ret", "monkey", "keyboard", "author", "signal", "design", "Keyed",
+        ] {
             assert!(!is_secret(other.as_bytes(), &own), "{other}");
         }
         assert!(!is_secret(b"card", &[]));

@@ -4,7 +4,7 @@
 
 use memchr::memchr;
 
-use crate::phoenix::inspected::backslashes;
+use crate::inspected::backslashes;
 
 /// What stands in `"[FILTERED]"`, however its quotes are escaped.
 pub(super) fn without_quotes(value: &[u8]) -> &[u8] {

@@ -1,0 +1,212 @@
+//! Secrets in text, form by form: what is found, how it is shown, and what stays.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn filtered(line: &str) -> String {
+    let scratch = Scratch::new();
+    String::from_utf8(text(line.as_bytes(), &["card".to_owned()], &scratch).to_vec()).unwrap()
+}
+
+#[track_caller]
+fn check(line: &str, expected: &str) {
+    assert_eq!(filtered(line), expected);
+    assert_eq!(filtered(expected), expected, "twice is once");
+}
+
+#[test]
+fn queries_and_assignments() {
+    for (line, expected) in [
+        (
+            "Request: GET /x?password=hunter2&user[token]=t&a=1",
+            "Request: GET /x?password=[FILTERED]&user[token]=[FILTERED]&a=1",
+        ),
+        ("/x?user%5Bpassword%5D=x;y", "/x?user%5Bpassword%5D=[FILTERED];y"),
+        ("(https://a.test/?api-token=x)", "(https://a.test/?api-token=[FILTERED])"),
+        (r#"{"url":"/?token=x","b":1}"#, r#"{"url":"/?token=[FILTERED]","b":1}"#),
+        (r#"A.b("{\"url\":\"/?token=x\"}")"#, r#"A.b("{\"url\":\"/?token=[FILTERED]\"}")"#),
+        (r#"token="a b\" c" d"#, r#"token="[FILTERED]" d"#),
+        (r#"url="/?token=" b="c""#, r#"url="/?token=" b="c""#),
+        ("CARD_number=1", "CARD_number=[FILTERED]"),
+        (r#"tokens=["a", "b"] c"#, "tokens=[FILTERED] c"),
+        ("token=a=b c", "token=[FILTERED] c"),
+        ("/?pass%77ord=S&%74%6f%6B%65%6e=S", "/?pass%77ord=[FILTERED]&%74%6f%6B%65%6e=[FILTERED]"),
+        ("/?user%5b%50assword%5d=S%zz&%=1", "/?user%5b%50assword%5d=[FILTERED]&%=1"),
+        (
+            "GET /\nRequest: GET /?password=it's,(a)&b=c\nd",
+            "GET /\nRequest: GET /?password=[FILTERED]&b=c\nd",
+        ),
+    ] {
+        check(line, expected);
+    }
+}
+
+#[test]
+fn maps_keywords_and_json() {
+    for (line, expected) in [
+        (r#"A.b(%{"password" => "hunter2", "a" => 1})"#, r#"A.b(%{"password" => "[FILTERED]", "a" => 1})"#),
+        ("%{:token => 1, b: 2}", r#"%{:token => "[FILTERED]", b: 2}"#),
+        (
+            "State: %{secret: %{a: [1, 2]}, b: #PID<0.1.0>}",
+            r#"State: %{secret: "[FILTERED]", b: #PID<0.1.0>}"#,
+        ),
+        (
+            r#"[token: nil, "my-token": ~c"x", card: 'y']"#,
+            r#"[token: "[FILTERED]", "my-token": "[FILTERED]", card: "[FILTERED]"]"#,
+        ),
+        ("#A<token: <<1, 2>>, b>", r#"#A<token: "[FILTERED]", b>"#),
+        ("%{token: %A.B{c: :d}}", r#"%{token: "[FILTERED]"}"#),
+        (r#"%{"a" => %{"token" => #A<"x">}}"#, r#"%{"a" => %{"token" => "[FILTERED]"}}"#),
+        ("%{\"token\" =>\n  \"x\",\n  \"b\" => 1}", "%{\"token\" =>\n  \"[FILTERED]\",\n  \"b\" => 1}"),
+        (r#"{"args":{"token":"x","b":1}}"#, r#"{"args":{"token":"[FILTERED]","b":1}}"#),
+        (r#"{"tokens": [1, {"a": "]"}] , "b":1}"#, r#"{"tokens": "[FILTERED]" , "b":1}"#),
+        (r#"{"secret":-1.5e3}"#, r#"{"secret":"[FILTERED]"}"#),
+    ] {
+        check(line, expected);
+    }
+}
+
+#[test]
+fn encoded_names_of_any_length() {
+    for len in 0..300 {
+        let name = format!("{}%70assword{}", "%61".repeat(len), "b".repeat(300 - len));
+        check(&format!("/?{name}=S&a=1"), &format!("/?{name}=[FILTERED]&a=1"));
+    }
+}
+
+#[test]
+fn tuples() {
+    for (line, expected) in [
+        (r#"{"password", "S"}"#, r#"{"password", "[FILTERED]"}"#),
+        (r#"{:token, "S"}"#, r#"{:token, "[FILTERED]"}"#),
+        (r#"{"x-csrf-token", "S"}"#, r#"{"x-csrf-token", "[FILTERED]"}"#),
+        (r#"{:"x-csrf-token","S"}"#, r#"{:"x-csrf-token","[FILTERED]"}"#),
+        (
+            r#"[{"password", "S"}, {"a", 1}, {:token, ["S", {:a, 1}]}]"#,
+            r#"[{"password", "[FILTERED]"}, {"a", 1}, {:token, "[FILTERED]"}]"#,
+        ),
+        (r#"{:token, "S", "c", 3}"#, r#"{:token, "[FILTERED]", "c", 3}"#),
+        ("{:token?,\n  %A{b: 1},\n  2}", "{:token?,\n  \"[FILTERED]\",\n  2}"),
+        (r#"{:ok, {:card, 5}}"#, r#"{:ok, {:card, "[FILTERED]"}}"#),
+        (r#"{"a":"{\"token\", \"S\"}"}"#, r#"{"a":"{\"token\", \"[FILTERED]\"}"}"#),
+        (r#""{:\"a-token\", \"S\\\"\"}, 1""#, r#""{:\"a-token\", \"[FILTERED]\"}, 1""#),
+        (r#""{:token, 5}""#, r#""{:token, \"[FILTERED]\"}""#),
+        ("{:token, [1\n{:card, 1}", "{:token, \"[FILTERED]\"\n{:card, \"[FILTERED]\"}"),
+    ] {
+        check(line, expected);
+    }
+}
+
+#[test]
+fn in_quoted_text() {
+    for (line, expected) in [
+        (r#"A.b("%{\"password\" => \"x, \\\"y\"}", 1)"#, r#"A.b("%{\"password\" => \"[FILTERED]\"}", 1)"#),
+        (r#"{"a":"{\"token\":\"x\",\"b\":1}"}"#, r#"{"a":"{\"token\":\"[FILTERED]\",\"b\":1}"}"#),
+        (
+            r#"{"a":"{\"b\":\"{\\\"token\\\":{\\\"c\\\":1}}\"}"}"#,
+            r#"{"a":"{\"b\":\"{\\\"token\\\":\\\"[FILTERED]\\\"}\"}"}"#,
+        ),
+        (r#"{"error":"** (A) %{token: 5}"}"#, r#"{"error":"** (A) %{token: \"[FILTERED]\"}"}"#),
+        (r#"{"error":"x\ntoken: [\"a\"]"}"#, r#"{"error":"x\ntoken: \"[FILTERED]\""}"#),
+        (r#""%{\"token\" => %{a: 1" x"#, r#""%{\"token\" => \"[FILTERED]\"" x"#),
+    ] {
+        check(line, expected);
+    }
+}
+
+#[test]
+fn what_is_no_secret_stays() {
+    for line in [
+        "",
+        "Sent 200 in 15ms",
+        "unexpected token: foo",
+        "lib/token.ex:12: App.Token.x/1",
+        "** (KeyError) key :password not found in: %{a: 1}",
+        r#"SELECT u0."token" FROM "user_tokens" AS u0 WHERE (u0."token" = $1)"#,
+        r#"%{"password" => "[FILTERED]", token: "[FILTERED]"} ?token=[FILTERED]&a=b {"secret":"[FILTERED]"}"#,
+        "token= secret=&password=",
+        "App.Token: 5, :token: 5, 9token: 5, a.token: 5",
+        "\"token\": can't be blank",
+        "a == b => c :: d",
+        r#"{:ok, "token"} {"a", 1} {"a", "token", 1} {:token} {:token, } {:a, :token, 1}"#,
+        r#"{} token, "x" :token, "x" "token", "x" f("token", 1) ["token", "x"] {token, "x"}"#,
+        r#"{"token", "[FILTERED]"} {:token, "[FILTERED]"} {\\"token\", 1} {\"token", 1}"#,
+        "one, two, three",
+        "/?pass%7ord=a&pass%2577ord=b&%zz%=c&%5B=d&%7",
+    ] {
+        let scratch = Scratch::new();
+        let same = text(line.as_bytes(), &[], &scratch);
+        assert_eq!(same.as_ptr(), line.as_ptr(), "{line}");
+        assert_eq!(same.len(), line.len(), "{line}");
+    }
+}
+
+#[test]
+fn what_has_no_end_goes_to_the_end_of_its_line() {
+    check("token: \"a\nb: 1", "token: \"[FILTERED]\"\nb: 1");
+    check("%{token: [1, {2\nb: 1\n", "%{token: \"[FILTERED]\"\nb: 1\n");
+    check("token: [1\ncard: {2}, a\n", "token: \"[FILTERED]\"\ncard: \"[FILTERED]\", a\n");
+}
+
+#[test]
+fn hostile_text_costs_no_more_than_its_length() {
+    for part in [
+        "token: [",
+        "token: [\n",
+        "token=[",
+        "token=[&",
+        "token: \"",
+        "\"token\" => \\\"",
+        "\"token\":{",
+        "token=%A",
+        "token: 1 ",
+        "token: '",
+        "=>",
+        "\":",
+        "token ",
+        "\\",
+        "\\\"",
+        "token:\n",
+        "token=\"",
+        "token: ~s(",
+        "%{token: %",
+        "token: \\\"",
+        "token:     ",
+        "{\"token\",",
+        "{:token, ",
+        "{:token, [\n",
+        "{\\\"token\\\", \\\"",
+        "{\"token\", \\\"",
+        "\",",
+        "{,",
+        "token,",
+        "{:token",
+        "%74",
+        "%74=",
+        "%74oke%",
+    ] {
+        let hostile = part.repeat(100_000);
+        let scratch = Scratch::new();
+        let after_unclosed = format!("token: {{\n{hostile}");
+        let _ = (text(hostile.as_bytes(), &[], &scratch), text(after_unclosed.as_bytes(), &[], &scratch));
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_filtered(
+        parts in prop::collection::vec(
+            prop::sample::select(vec![
+                "token", "a", "=", ":", " ", "=>", "\"", "\\", "\\\"", "[", "]", "{", "}", "%", "<", ">", ",", "'", "~s", "\n", "1",
+                "[FILTERED]", "&", "nil", "#A", "\nRequest: ", "{\"token\",", "{:", "%74", "{\\\"token\\\", ",
+            ]),
+            0..40,
+        ),
+    ) {
+        let line = parts.concat();
+        let scratch = Scratch::new();
+        let once = text(line.as_bytes(), &[], &scratch);
+        let _ = text(once, &[], &scratch);
+    }
+}

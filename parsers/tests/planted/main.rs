@@ -1,0 +1,130 @@
+//! Secrets planted into lines of every format, wherever a client or a program can put them: no field has them.
+
+#![forbid(unsafe_code)]
+
+use hivetail_parsers::{Context, Format, Parser, Record, Scratch, Value};
+use proptest::prelude::*;
+
+/// Names under which secrets stand.
+const NAMES: [&str; 16] = [
+    "password",
+    "user[password]",
+    "user%5Bpassword%5D",
+    "api_key",
+    "apiKey",
+    "access_token",
+    "X-Amz-Signature",
+    "session_id",
+    "auth",
+    "client_secret",
+    "_csrf_token",
+    "credentials",
+    "cookie",
+    "sig",
+    "pass%77ord",
+    "jwt",
+];
+
+/// The same where names are words.
+const WORDS: [&str; 8] =
+    ["password", "api_key", "access_token", "session_id", "auth", "client_secret", "credentials", "jwt"];
+
+/// What every planted value has in it.
+const MARK: &str = "PLANTED";
+
+fn secret() -> impl Strategy<Value = String> {
+    // As a URL has them; none may end a value in the places below.
+    ("[A-Za-z0-9._~+/-]{0,8}", "([A-Za-z0-9._~+/-]|%[2-7][0-57-9AC]){0,8}")
+        .prop_map(|(before, after)| format!("{before}{MARK}{after}"))
+}
+
+/// Lines with a secret in each place where one can stand.
+fn lines(name: &str, word: &str, secret: &str) -> Vec<(Format, String)> {
+    let target = format!("/a?x=1&{name}={secret}&b=2");
+    let nested = format!("/a?to=%2Fb%3Fc%3D1%26{name}%3D{secret}%26d%3D1&e=1");
+    let twice = format!("/a?to=%252Fb%253F{name}%253D{secret}%2526d%253D1");
+    let mut lines = Vec::new();
+    for target in [&target, &nested, &twice] {
+        let request = format!("\"GET {target} HTTP/1.1\"");
+        lines.extend([
+            (Format::Nginx, format!("192.0.2.1 - - [18/Mar/2026:15:00:00 +0000] {request} 200 5 \"https://a.test{target}\" \"curl\"")),
+            (Format::IngressNginx, format!("192.0.2.1 - - [18/Mar/2026:15:00:00 +0000] {request} 200 5 \"https://a.test{target}\" \"curl\" 4 0.050 [a-b-80] [] 10.0.0.1:80 5 0.049 200 752178adb17130b2")),
+            (Format::NginxError, format!("2026/03/18 15:00:00 [error] 7#7: *1 upstream timed out, client: 192.0.2.1, server: a, request: {request}, upstream: \"http://10.0.0.1:80{target}\", host: \"a.test\", referrer: \"https://a.test{target}\"")),
+            (Format::Phoenix, format!("15:00:00.000 request_id=F1a2b3c4d5e6f7a8b9c0 [info] GET {target}")),
+            (Format::Json, format!("{{\"msg\":\"called {target}\",\"url\":\"https://a.test{target}\",\"deep\":{{\"list\":[\"{target}\"]}}}}")),
+            (Format::Logfmt, format!("level=info msg=\"called {target}\" url=https://a.test{target}")),
+            (Format::Raw, format!("called https://a.test{target} in vain")),
+        ]);
+    }
+    let agent = format!("\\x22{word}\\x22: \\x22{secret}\\x22");
+    lines.push((
+        Format::Nginx,
+        format!("192.0.2.1 - - [18/Mar/2026:15:00:00 +0000] \"GET / HTTP/1.1\" 200 5 \"-\" \"{{{agent}}}\""),
+    ));
+    lines.push((Format::Json, format!("{{\"msg\":\"{{\\u0022{word}\\u0022:\\u0022{secret}\\u0022}}\"}}")));
+    lines.extend([
+        (Format::Json, format!("{{\"{word}\":\"{secret}\",\"a\":{{\"{word}\":\"{secret}\"}},\"b\":[{{\"{word}\":\"{secret}\"}}]}}")),
+        (Format::Json, format!("{{\"msg\":\"{{\\\"{word}\\\":\\\"{secret}\\\"}}\",\"headers\":{{\"Authorization\":\"Bearer {secret}\"}}}}")),
+        (Format::Json, format!("{{\"msg\":\"sent\\nAuthorization: Bearer {secret}\\nCookie: a={secret}; b={secret}\\nx\"}}")),
+        (Format::Logfmt, format!("level=info {word}={secret} {word}=\"{secret} {secret}\"")),
+        (Format::Phoenix, format!("15:00:00.000 [info] Parameters: %{{\"a\" => %{{\"{word}\" => \"{secret}\"}}}}")),
+        (Format::Phoenix, format!("15:00:00.000 [error] ** (A) no\n    (a 1.0) lib/a.ex:1: A.b(%{{{word}: \"{secret}\"}}, \"/?{word}={secret}\")")),
+        (Format::Raw, format!("> X-Api-Key: {secret}")),
+        (Format::Raw, format!("Proxy-Authorization: Basic {secret}")),
+        (Format::Raw, format!("Set-Cookie: id={secret}; Path=/; {word}={secret}")),
+        (Format::Raw, format!("    at connect ({word}: '{secret}', {word}=\"{secret}\")")),
+    ]);
+    lines
+}
+
+fn assert_clean(format: Format, line: &str) {
+    // Bumped for each line, as in the agent.
+    let (scratch, mut record) = (Scratch::new(), Record::new());
+    let _ = Parser::new(format).parse(line.as_bytes(), &Context::default(), &scratch, &mut record);
+    for field in record.fields() {
+        if let Value::Text(text) = field.value {
+            let text = String::from_utf8_lossy(text);
+            let name = String::from_utf8_lossy(field.key.bytes());
+            assert!(!text.contains(MARK), "{name} = {text}\nof {line}");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn no_planted_secret_is_shipped(name in 0..NAMES.len(), word in 0..WORDS.len(), secret in secret()) {
+        for (format, line) in lines(NAMES[name], WORDS[word], &secret) {
+            assert_clean(format, &line);
+            assert_clean(Format::Auto, &line);
+        }
+    }
+
+    #[test]
+    fn text_without_a_secrets_name_stays_as_it_is(text in "[a-z ]{0,9}(monkey|author|design|keyboard|compassion|x)[=:] ?[A-Za-z0-9%&=:;,\"{}\\[\\]-]{0,40}") {
+        let words = ["password", "passwd", "token", "secret", "signature", "cookie", "credential", "session", "auth", "key", "sig", "jwt", "pwd"];
+        let lower = text.to_lowercase().replace("monkey", "").replace("author", "").replace("keyboard", "").replace("design", "");
+        prop_assume!(!words.iter().any(|word| lower.contains(word)) && !lower.contains('%'));
+        let (scratch, mut record) = (Scratch::new(), Record::new());
+        let _ = Parser::new(Format::Raw).parse(text.as_bytes(), &Context::default(), &scratch, &mut record);
+        let body = record.get("body");
+        prop_assert_eq!(body, Some(Value::Text(text.as_bytes())));
+    }
+}
+
+/// The line does not name what a log format's variables hold.
+#[test]
+fn a_log_formats_own_names_tell_secrets() {
+    let format = r#"$remote_addr [$time_local] "$request" $status "$http_authorization" "$cookie_id" "$http_x_api_key""#;
+    let log_format = hivetail_parsers::LogFormat::parse(format).expect("a log format");
+    let line = format!(
+        r#"192.0.2.1 [18/Mar/2026:15:00:00 +0000] "GET / HTTP/1.1" 200 "Bearer {MARK}" "{MARK}" "{MARK}""#
+    );
+    let (scratch, mut record) = (Scratch::new(), Record::new());
+    let parser = Parser::new(Format::Nginx).with_log_format(log_format);
+    let parsed = parser.parse(line.as_bytes(), &Context::default(), &scratch, &mut record);
+    assert_eq!(parsed, Ok(Format::Nginx));
+    let hidden = record.fields().iter().filter(|field| field.value == Value::text("[FILTERED]")).count();
+    assert_eq!(hidden, 3, "{:?}", record.fields());
+}
