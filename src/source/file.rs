@@ -215,7 +215,11 @@ impl FileSource {
                 // News first: a file may be gone before it is opened. But there must be some reading, too.
                 biased;
                 // Of all sources, or of this one.
-                () = ends.retire.cancelled() => return self.leave(&mut watch, &ends).await,
+                () = ends.retire.cancelled() => {
+                    // It waits for others now, who may wait for flow bytes.
+                    drop(reserving);
+                    return self.leave(&mut watch, &ends).await;
+                }
                 change = watch.next(), if news_in_row < NEWS_IN_ROW_MAX => {
                     news_in_row += 1;
                     self.news(change, &mut watch);
