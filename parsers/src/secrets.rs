@@ -53,12 +53,21 @@ fn plain_text<'a>(text: &'a [u8], parameters: &[String], scratch: &'a Scratch) -
         unclosed: false,
         request: None,
     };
+    replaced(text, &secrets, scratch)
+}
+
+/// The text with `[FILTERED]` in the place of each of those; the text itself if there are none.
+fn replaced<'a>(
+    text: &'a [u8],
+    secrets: &(impl Iterator<Item = Secret> + Clone),
+    scratch: &'a Scratch,
+) -> &'a [u8] {
     let (mut len, mut found) = (text.len(), false);
     for secret in secrets.clone() {
         len = len - (secret.end - secret.start) + secret.shown_len();
         found = true;
     }
-    if found { scratch.fill(len, |out| secrets.write(out)) } else { text }
+    if found { scratch.fill(len, |out| write(text, secrets.clone(), out)) } else { text }
 }
 
 /// A value to be replaced.
@@ -202,29 +211,29 @@ impl Secrets<'_, '_> {
         let escapes = terms.escapes.unwrap_or_else(|| self.quotes.escapes_at(self.text, start));
         (end > start).then_some(Secret { start, end, escapes: Some(escapes) })
     }
+}
 
-    fn write(self, out: &mut [u8]) -> usize {
-        let (text, mut copied, mut written) = (self.text, 0, 0);
-        let mut put = |part: &[u8]| {
-            out[written..written + part.len()].copy_from_slice(part);
-            written += part.len();
+fn write(text: &[u8], secrets: impl Iterator<Item = Secret>, out: &mut [u8]) -> usize {
+    let (mut copied, mut written) = (0, 0);
+    let mut put = |part: &[u8]| {
+        out[written..written + part.len()].copy_from_slice(part);
+        written += part.len();
+    };
+    for secret in secrets {
+        put(&text[copied..secret.start]);
+        let quote = |put: &mut dyn FnMut(&[u8])| {
+            if let Some(escapes) = secret.escapes {
+                (0..escapes).for_each(|_| put(b"\\"));
+                put(b"\"");
+            }
         };
-        for secret in self {
-            put(&text[copied..secret.start]);
-            let quote = |put: &mut dyn FnMut(&[u8])| {
-                if let Some(escapes) = secret.escapes {
-                    (0..escapes).for_each(|_| put(b"\\"));
-                    put(b"\"");
-                }
-            };
-            quote(&mut put);
-            put(FILTERED);
-            quote(&mut put);
-            copied = secret.end;
-        }
-        put(&text[copied..]);
-        written
+        quote(&mut put);
+        put(FILTERED);
+        quote(&mut put);
+        copied = secret.end;
     }
+    put(&text[copied..]);
+    written
 }
 
 /// `"password"`, `:password` or `:"pass-word"`, as tuples have it between `{` and `,`.

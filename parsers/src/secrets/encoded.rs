@@ -4,34 +4,12 @@
 
 use memchr::memchr;
 
-use super::{FILTERED, is_secret_parameter, key::parameter};
+use super::{FILTERED, Secret, is_secret_parameter, key::parameter, plain, replaced};
 use crate::record::Scratch;
 
 /// The text without them.
 pub(super) fn text<'a>(text: &'a [u8], parameters: &[String], scratch: &'a Scratch) -> &'a [u8] {
-    let secrets = Secrets { text, parameters, at: 0 };
-    let (mut len, mut found) = (text.len(), false);
-    for (start, end) in secrets.clone() {
-        len = len - (end - start) + FILTERED.len();
-        found = true;
-    }
-    if !found {
-        return text;
-    }
-    scratch.fill(len, |out| {
-        let (mut copied, mut written) = (0, 0);
-        let mut put = |part: &[u8]| {
-            out[written..written + part.len()].copy_from_slice(part);
-            written += part.len();
-        };
-        for (start, end) in secrets {
-            put(&text[copied..start]);
-            put(FILTERED);
-            copied = end;
-        }
-        put(&text[copied..]);
-        written
-    })
+    replaced(text, &Secrets { text, parameters, at: 0 }, scratch)
 }
 
 /// Whether the `%` there begins an encoded `=` after a secret's name.
@@ -52,9 +30,9 @@ struct Secrets<'t, 'p> {
 }
 
 impl Iterator for Secrets<'_, '_> {
-    type Item = (usize, usize);
+    type Item = Secret;
 
-    fn next(&mut self) -> Option<(usize, usize)> {
+    fn next(&mut self) -> Option<Secret> {
         loop {
             let sign = self.at + memchr(b'%', self.text.get(self.at..)?)?;
             let (before, after) = self.text.split_at(sign);
@@ -77,7 +55,7 @@ impl Iterator for Secrets<'_, '_> {
             let end = (0..value.len()).find(ends).unwrap_or(value.len());
             self.at = start + end;
             if end > 0 && &value[..end] != FILTERED {
-                return Some((start, start + end));
+                return plain(start, start + end);
             }
         }
     }
