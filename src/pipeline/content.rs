@@ -40,8 +40,13 @@ impl SourceContent {
 #[derive(Debug)]
 pub struct Content {
     sources: Vec<SourceContent>,
-    /// Everything but the sources.
-    rest: String,
+    rest: Rest,
+}
+
+/// Everything but the sources.
+#[derive(Debug, PartialEq, Eq)]
+struct Rest {
+    config: String,
     key: String,
     ca_file: Option<Vec<u8>>,
 }
@@ -61,25 +66,28 @@ impl Content {
     /// Of a job; the files are read now.
     #[must_use]
     pub fn of(job: &Job) -> Self {
-        let mut rest = job.config.clone();
-        let sources = std::mem::take(&mut rest.source);
+        let mut config = job.config.clone();
+        let sources = std::mem::take(&mut config.source);
         Self {
             sources: sources.iter().map(|source| SourceContent::of(source.get_ref())).collect(),
-            // What the spool does when it is full depends on the sources, too.
-            rest: format!("{rest:?} {}", job.config.drops_from_spool()),
-            key: job.api_key.key.expose_secret().to_owned(),
-            ca_file: job.config.deliver.ca_file.as_ref().and_then(|path| fs::read(path).ok()),
+            rest: Rest {
+                // What the spool does when it is full depends on the sources, too.
+                config: format!("{config:?} {}", job.config.drops_from_spool()),
+                key: job.api_key.key.expose_secret().to_owned(),
+                ca_file: config.deliver.ca_file.as_ref().and_then(|path| fs::read(path).ok()),
+            },
         }
     }
 
     /// What another changes.
     #[must_use]
     pub fn compare(&self, other: &Self) -> Difference {
-        let rest = |content: &Self| (content.rest.clone(), content.key.clone(), content.ca_file.clone());
-        match (rest(self) == rest(other), self.sources == other.sources) {
-            (true, true) => Difference::None,
-            (true, false) => Difference::Sources,
-            (false, _) => Difference::More,
+        if self.rest != other.rest {
+            Difference::More
+        } else if self.sources != other.sources {
+            Difference::Sources
+        } else {
+            Difference::None
         }
     }
 }
