@@ -24,6 +24,7 @@
 
 mod ansi;
 mod cdn;
+mod context;
 pub mod envelope;
 mod free;
 mod inspected;
@@ -42,9 +43,11 @@ mod severity;
 mod shape;
 pub mod timestamp;
 
+pub use context::{Context, Date};
 pub use nginx::log_format::LogFormat;
 pub use phoenix::pattern::Pattern as ElixirFormat;
 pub use record::{Field, Key, Level, Record, Role, Scratch, Time, TimeSource, Value};
+pub use secrets::SecretNames;
 pub use timestamp::Timestamp;
 
 /// What a source may be told its lines are; all but [`Format::Auto`] are also what [`Parser::parse`] answers.
@@ -119,30 +122,6 @@ impl Format {
     }
 }
 
-/// How to find the day of a time of day.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Date {
-    /// The line was written about then: its envelope's time.
-    Near(Timestamp),
-    /// The line was written before then, if clocks were right: its file's last change, or now.
-    Before(Timestamp),
-}
-
-/// What a parser has to be told, since it has no clock and no configuration of its own.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Context<'c> {
-    /// What tells the day of a line that has a time of day only.
-    pub date: Option<Date>,
-    /// Offset from UTC, in seconds, of times written without a zone.
-    pub zone_offset_s: i32,
-    /// The format that last succeeded in this lane; tried first under [`Format::Auto`].
-    pub prefer: Option<Format>,
-    /// Names that configuration has set already, which input can't set again.
-    pub reserved: &'c [String],
-    /// What names of secrets contain, beside Phoenix' own words; a [`Parser`] sets its source's.
-    pub filter_parameters: &'c [String],
-}
-
 /// The form of Logger's lines where no pattern says it: an event begins in the form of those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
@@ -187,6 +166,7 @@ pub struct Parser {
     ingress_old: Vec<LogFormat>,
     nginx: Vec<LogFormat>,
     elixir: Option<ElixirFormat>,
+    secret_names: SecretNames,
     filter_parameters: Vec<String>,
 }
 
@@ -202,6 +182,7 @@ impl Parser {
             ingress_old: compiled(&nginx::access::INGRESS_OLD),
             nginx: compiled(&nginx::access::NGINX),
             elixir: None,
+            secret_names: SecretNames::default(),
             filter_parameters: Vec::new(),
         }
     }
@@ -212,11 +193,19 @@ impl Parser {
         Self { elixir: Some(elixir_format), ..self }
     }
 
-    /// The same parser, for which a value is a secret, too, if its name contains one of these; those with
-    /// `password`, `token` and the like in their names always are. An empty one counts for nothing.
+    /// The same parser, for which those names tell secrets instead of ours.
     #[must_use]
-    pub fn with_filter_parameters(self, filter_parameters: Vec<String>) -> Self {
-        Self { filter_parameters, ..self }
+    pub fn with_secret_names(self, secret_names: SecretNames) -> Self {
+        Self { secret_names: secret_names.and_containing(&self.filter_parameters), ..self }
+    }
+
+    /// The same parser, for which a value is a secret, too, if its name contains one of these. An empty one counts for
+    /// nothing.
+    #[must_use]
+    pub fn with_filter_parameters(mut self, filter_parameters: Vec<String>) -> Self {
+        self.secret_names = self.secret_names.and_containing(&filter_parameters);
+        self.filter_parameters.extend(filter_parameters);
+        self
     }
 
     /// The format that it was made for.
@@ -258,7 +247,7 @@ impl Parser {
         record: &mut Record<'a>,
     ) -> Result<Format, ParseError> {
         let first = record.fields().len();
-        let context = &Context { filter_parameters: &self.filter_parameters, ..*context };
+        let context = &Context { secret_names: &self.secret_names, ..*context };
         let result = if format == Format::Auto {
             self.detect(line, context, scratch, record)
         } else {
@@ -271,7 +260,7 @@ impl Parser {
                 record.set("log.format", Value::text(format.name()));
             }
             Err(error) => {
-                let text = secrets::text(line, &self.filter_parameters, scratch);
+                let text = secrets::text(line, &self.secret_names, scratch);
                 record.set("body", Value::Text(text));
                 record.set("meta.parse_error", Value::text(error.0));
             }
@@ -289,14 +278,14 @@ impl Parser {
         record: &mut Record<'a>,
     ) {
         let (outer, own) = record.fields_mut().split_at_mut(first);
-        let parameters = &self.filter_parameters;
-        secrets::clean(outer, parameters, scratch);
+        let names = &self.secret_names;
+        secrets::clean(outer, names, scratch);
         match result {
             // Theirs are taken out of the text before it is parsed.
             Ok(Format::Phoenix | Format::LoggerJson) | Err(_) => {}
-            Ok(_) if secrets::may_stand_in(line, parameters) => secrets::clean(own, parameters, scratch),
+            Ok(_) if secrets::may_stand_in(line, names) => secrets::clean(own, names, scratch),
             // The names are the log format's, not the line's.
-            Ok(Format::Nginx) => secrets::clean_by_name(own, parameters),
+            Ok(Format::Nginx) => secrets::clean_by_name(own, names),
             Ok(_) => {}
         }
     }

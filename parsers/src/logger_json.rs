@@ -55,7 +55,7 @@ pub(crate) fn parse<'a>(
     let mut keys = Keys::new(context, scratch, record);
     json::flatten(line, &mut keys, |keys, pair| document.take(keys, pair))?;
     document.finish(&mut keys);
-    keys.change_overflow(|pairs| crate::secrets::text(pairs, context.filter_parameters, scratch));
+    keys.change_overflow(|pairs| crate::secrets::text(pairs, context.secret_names, scratch));
     keys.finish();
     shape::set_from_fields(scratch, record);
     Ok(())

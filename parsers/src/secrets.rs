@@ -1,7 +1,7 @@
 //! Secrets in text, whatever wrote it.
 //!
-//! Takes a text, gives it with `[FILTERED]` for each value whose name says that it is one (`key.rs` has the words; a
-//! source's `filter_parameters` adds to them): of queries, `token=x`, also where all of a query is encoded,
+//! Takes a text, gives it with `[FILTERED]` for each value whose name says that it is one (`names.rs` has the words; a
+//! source may have others): of queries, `token=x`, also where all of a query is encoded,
 //! `token%3Dx`; of headers, `Authorization: x`; of Elixir's maps, keywords and tuples, `"token" => "x"`, `token: "x"` and
 //! `{"token", "x"}`; and of JSON, `"token":"x"`, also within quoted text, where quotes are escaped. Containers go whole;
 //! a value without an end goes up to the end of its line. Fields of a record go whole if their own name is a secret's.
@@ -12,13 +12,14 @@
 mod encoded;
 mod fields;
 mod key;
+mod names;
 mod value;
 
 use memchr::{memchr, memchr3, memmem};
 
 pub(crate) use fields::{clean, clean_by_name, may_stand_in};
-pub(crate) use key::is_secret;
 use key::{Key, header, is_secret_header, of_keyword, of_map, parameter};
+pub use names::SecretNames;
 use value::{Quotes, is_literal, opens_container, without_quotes};
 
 use crate::{
@@ -33,18 +34,21 @@ pub(crate) const FILTERED: &[u8] = b"[FILTERED]";
 const DECODED: usize = 128;
 
 /// The text without its secrets.
-pub(crate) fn text<'a>(text: &'a [u8], parameters: &[String], scratch: &'a Scratch) -> &'a [u8] {
-    let plain = plain_text(text, parameters, scratch);
-    if memchr(b'%', plain).is_none() { plain } else { encoded::text(plain, parameters, scratch) }
+pub(crate) fn text<'a>(text: &'a [u8], names: &SecretNames, scratch: &'a Scratch) -> &'a [u8] {
+    if names.is_empty() {
+        return text;
+    }
+    let plain = plain_text(text, names, scratch);
+    if memchr(b'%', plain).is_none() { plain } else { encoded::text(plain, names, scratch) }
 }
 
-fn plain_text<'a>(text: &'a [u8], parameters: &[String], scratch: &'a Scratch) -> &'a [u8] {
+fn plain_text<'a>(text: &'a [u8], names: &SecretNames, scratch: &'a Scratch) -> &'a [u8] {
     if memchr3(b'=', b':', b'{', text).is_none() {
         return text;
     }
     let secrets = Secrets {
         text,
-        parameters,
+        names,
         // Commas are common in prose, and a tuple needs its bracket.
         comma: if memchr(b'{', text).is_some() { b',' } else { b':' },
         at: 0,
@@ -89,7 +93,7 @@ impl Secret {
 #[derive(Clone)]
 struct Secrets<'t, 'p> {
     text: &'t [u8],
-    parameters: &'p [String],
+    names: &'p SecretNames,
     /// What to look for beside `=` and `:`.
     comma: u8,
     at: usize,
@@ -122,26 +126,26 @@ impl Secrets<'_, '_> {
     /// The value after that sign, if its name is a secret's.
     fn under(&mut self, sign: usize) -> Option<Secret> {
         let (before, after) = (&self.text[..sign], &self.text[sign + 1..]);
-        let parameters = self.parameters;
+        let names = self.names;
         let blanks = |text: &[u8]| text.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
         match (self.text[sign], after) {
             (b'=', [b'>', value @ ..]) => {
-                let key = of_map(before).filter(|key| is_secret(key.name, parameters))?;
+                let key = of_map(before).filter(|key| names.is_secret(key.name))?;
                 self.term(sign + 2 + blanks(value), key.escapes)
             }
             (b'=', _) => {
-                parameter(before).filter(|name| is_secret_parameter(name, parameters))?;
+                parameter(before).filter(|name| is_secret_parameter(name, names))?;
                 self.assigned(sign + 1)
             }
             (b',', _) => {
-                let key = of_tuple(before).filter(|key| is_secret(key.name, parameters))?;
+                let key = of_tuple(before).filter(|key| names.is_secret(key.name))?;
                 self.term(sign + 1 + blanks(after), key.escapes)
             }
             _ => {
                 if let Some(secret) = self.header(sign) {
                     return Some(secret);
                 }
-                let key = of_keyword(before).filter(|key| is_secret(key.name, parameters))?;
+                let key = of_keyword(before).filter(|key| names.is_secret(key.name))?;
                 let blanks = blanks(after);
                 let sound = (blanks > 0 || key.is_quoted) && is_literal(&after[blanks..]);
                 if sound { self.term(sign + 1 + blanks, key.escapes) } else { None }
@@ -153,7 +157,7 @@ impl Secrets<'_, '_> {
     fn header(&self, sign: usize) -> Option<Secret> {
         let (before, after) = (&self.text[..sign], &self.text[sign + 1..]);
         let value = after.strip_prefix(b" ")?;
-        header(before).filter(|name| is_secret_header(name, self.parameters))?;
+        header(before).filter(|name| is_secret_header(name, self.names))?;
         let ends = |byte: &u8| matches!(byte, b'\n' | b'\r' | b'"' | b'\\');
         let len = value.iter().position(ends).unwrap_or(value.len());
         plain(sign + 2, sign + 2 + len)
@@ -257,8 +261,8 @@ fn of_tuple(before: &[u8]) -> Option<Key<'_>> {
 }
 
 /// Whether a query's name is a secret's, also with letters of it written as `%77`.
-fn is_secret_parameter(name: &[u8], parameters: &[String]) -> bool {
-    if is_secret(name, parameters) {
+fn is_secret_parameter(name: &[u8], names: &SecretNames) -> bool {
+    if names.is_secret(name) {
         return true;
     }
     if memchr(b'%', name).is_none() {
@@ -276,7 +280,7 @@ fn is_secret_parameter(name: &[u8], parameters: &[String]) -> bool {
     loop {
         let filled = decoded.iter_mut().skip(kept).zip(&mut bytes).map(|(slot, byte)| *slot = byte).count();
         let len = kept + filled;
-        if is_secret(decoded.get(..len).unwrap_or_default(), parameters) {
+        if names.is_secret(decoded.get(..len).unwrap_or_default()) {
             return true;
         }
         if len < DECODED {

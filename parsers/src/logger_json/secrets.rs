@@ -13,7 +13,7 @@ use crate::{
 pub(super) fn without<'a>(pair: Pair<'a>, keys: &Keys<'_, 'a>) -> Pair<'a> {
     match pair.value {
         Value::Text(text) if !is_id(pair.name) => {
-            let clean = secrets::text(text, keys.context.filter_parameters, keys.scratch);
+            let clean = secrets::text(text, keys.context.secret_names, keys.scratch);
             let written = if pair.container { clean } else { pair.written };
             Pair { value: Value::Text(clean), written, ..pair }
         }
@@ -25,7 +25,7 @@ pub(super) fn without<'a>(pair: Pair<'a>, keys: &Keys<'_, 'a>) -> Pair<'a> {
 pub(super) fn hidden<'a>(pair: Pair<'a>, keys: &Keys<'_, 'a>) -> Pair<'a> {
     let leaf = memchr::memrchr(b'.', pair.name).map_or(pair.name, |dot| &pair.name[dot + 1..]);
     let is_empty = pair.container && matches!(pair.written, b"{}" | b"[]");
-    if is_empty || !secrets::is_secret(leaf, keys.context.filter_parameters) {
+    if is_empty || !keys.context.secret_names.is_secret(leaf) {
         return pair;
     }
     Pair { value: Value::Text(secrets::FILTERED), written: secrets::FILTERED, container: false, ..pair }

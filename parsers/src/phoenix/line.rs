@@ -171,9 +171,9 @@ impl<'a> Event<'a> {
         record.level = self.level.or(record.level);
         record.role = Role::Logged;
         // Before anything is taken from it, so that what is taken has no secrets either.
-        let message = crate::secrets::text(self.message, context.filter_parameters, scratch);
+        let message = crate::secrets::text(self.message, context.secret_names, scratch);
         record.set_text("body", message);
-        metadata::set(self.metadata, context.filter_parameters, scratch, record);
+        metadata::set(self.metadata, context.secret_names, scratch, record);
         if !self.node.is_empty() && record.get("elixir.node").is_none() {
             record.set("elixir.node", Value::Text(self.node));
         }

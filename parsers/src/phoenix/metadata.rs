@@ -8,7 +8,7 @@ use memchr::memchr_iter;
 use crate::{
     number::whole,
     record::{Record, Scratch, Value, hex_id},
-    secrets,
+    secrets::{self, SecretNames},
 };
 
 /// More pairs than an app ever has; what comes after so many is taken for the last one's value.
@@ -62,7 +62,7 @@ pub(super) fn plain_start(text: &[u8]) -> usize {
 /// Sets the pairs' fields.
 pub(super) fn set<'a>(
     metadata: &'a [u8],
-    filter_parameters: &[String],
+    names: &SecretNames,
     scratch: &'a Scratch,
     record: &mut Record<'a>,
 ) {
@@ -80,7 +80,7 @@ pub(super) fn set<'a>(
         match key {
             b"otel_trace_id" if hex_id(value, 32).is_some() => trace_id = hex_id(value, 32),
             b"otel_span_id" if hex_id(value, 16).is_some() => span_id = hex_id(value, 16),
-            _ => set_pair(key, value, filter_parameters, scratch, record),
+            _ => set_pair(key, value, names, scratch, record),
         }
         rest = value_and_more.get(end + 1..).unwrap_or_default();
     }
@@ -99,7 +99,7 @@ fn begins_pair(text: &[u8]) -> bool {
 fn set_pair<'a>(
     key: &'a [u8],
     value: &'a [u8],
-    filter_parameters: &[String],
+    names: &SecretNames,
     scratch: &'a Scratch,
     record: &mut Record<'a>,
 ) {
@@ -113,9 +113,8 @@ fn set_pair<'a>(
         }
         _ if value.is_empty() => {}
         _ => {
-            let is_secret = secrets::is_secret(key, filter_parameters);
-            let value =
-                if is_secret { secrets::FILTERED } else { secrets::text(value, filter_parameters, scratch) };
+            let is_secret = names.is_secret(key);
+            let value = if is_secret { secrets::FILTERED } else { secrets::text(value, names, scratch) };
             record.set_free(scratch.concat(&[b"elixir.", key]), Value::Text(value));
         }
     }
@@ -152,7 +151,8 @@ mod tests {
         let scratch = Scratch::new();
         let mut record = Record::new();
         let text = "request_id=a?token=x session_token=a b card=1 url=/?token=x&a=1 file=token=x ";
-        set(text.as_bytes(), &["CARD".to_owned()], &scratch, &mut record);
+        let names = SecretNames::default().and_containing(&["CARD".to_owned()]);
+        set(text.as_bytes(), &names, &scratch, &mut record);
         for (name, value) in [
             ("request_id", "a?token=x"),
             ("elixir.session_token", "[FILTERED]"),
@@ -169,11 +169,12 @@ mod tests {
         let scratch = Scratch::new();
         let mut record = Record::new();
         let same = "a=1 b= ".repeat(100_000);
-        set(same.as_bytes(), &[], &scratch, &mut record);
+        let names = SecretNames::default();
+        set(same.as_bytes(), &names, &scratch, &mut record);
         assert!(record.fields().len() <= 2);
         let pairs: String = (0..1000).map(|n| format!("k{n}=v ")).collect();
         let mut record = Record::new();
-        set(pairs.as_bytes(), &[], &scratch, &mut record);
+        set(pairs.as_bytes(), &names, &scratch, &mut record);
         assert_eq!(record.fields().len(), PAIRS_MAX + 1);
         let Some(Value::Text(rest)) = record.get("elixir.k128") else { panic!("no last pair") };
         assert!(rest.ends_with(b"k999=v"));

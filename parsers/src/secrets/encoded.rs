@@ -4,28 +4,28 @@
 
 use memchr::memchr;
 
-use super::{FILTERED, Secret, is_secret_parameter, key::parameter, plain, replaced};
+use super::{FILTERED, Secret, SecretNames, is_secret_parameter, key::parameter, plain, replaced};
 use crate::record::Scratch;
 
 /// The text without them.
-pub(super) fn text<'a>(text: &'a [u8], parameters: &[String], scratch: &'a Scratch) -> &'a [u8] {
-    replaced(text, &Secrets { text, parameters, at: 0 }, scratch)
+pub(super) fn text<'a>(text: &'a [u8], names: &SecretNames, scratch: &'a Scratch) -> &'a [u8] {
+    replaced(text, &Secrets { text, names, at: 0 }, scratch)
 }
 
 /// Whether the `%` there begins an encoded `=` after a secret's name.
-pub(super) fn names_secret(text: &[u8], at: usize, parameters: &[String]) -> bool {
-    encoded(&text[at..], b"3d").is_some() && is_secret_before(&text[..at], parameters)
+pub(super) fn names_secret(text: &[u8], at: usize, names: &SecretNames) -> bool {
+    encoded(&text[at..], b"3d").is_some() && is_secret_before(&text[..at], names)
 }
 
-fn is_secret_before(before: &[u8], parameters: &[String]) -> bool {
-    parameter(before).is_some_and(|name| is_secret_parameter(own(name), parameters))
+fn is_secret_before(before: &[u8], names: &SecretNames) -> bool {
+    parameter(before).is_some_and(|name| is_secret_parameter(own(name), names))
 }
 
 /// Where the values begin and end.
 #[derive(Clone)]
 struct Secrets<'t, 'p> {
     text: &'t [u8],
-    parameters: &'p [String],
+    names: &'p SecretNames,
     at: usize,
 }
 
@@ -42,7 +42,7 @@ impl Iterator for Secrets<'_, '_> {
             };
             let start = sign + len;
             self.at = start;
-            if !is_secret_before(before, self.parameters) {
+            if !is_secret_before(before, self.names) {
                 continue;
             }
             let value = &self.text[start..];
@@ -91,10 +91,10 @@ mod tests {
             ("100% sure, monkey%3D1 token%3", "100% sure, monkey%3D1 token%3"),
             ("token%3D", "token%3D"),
         ] {
-            let scratch = Scratch::new();
-            let cleaned = super::text(text.as_bytes(), &[], &scratch);
+            let (names, scratch) = (SecretNames::default(), Scratch::new());
+            let cleaned = super::text(text.as_bytes(), &names, &scratch);
             assert_eq!(std::str::from_utf8(cleaned).unwrap(), expected);
-            assert_eq!(super::text(cleaned, &[], &scratch), cleaned, "twice is once");
+            assert_eq!(super::text(cleaned, &names, &scratch), cleaned, "twice is once");
         }
     }
 }

@@ -6,8 +6,8 @@
 use memchr::{memchr, memchr_iter, memchr3_iter, memmem};
 
 use super::{
-    FILTERED, encoded, is_secret_parameter,
-    key::{header, is_secret, of_keyword, parameter},
+    FILTERED, SecretNames, encoded, is_secret_parameter,
+    key::{header, of_keyword, parameter},
     text,
 };
 use crate::record::{Field, Key, Scratch, Value};
@@ -18,12 +18,15 @@ const IDS: [&str; 5] =
 
 /// Whether a secret may stand in what is parsed of a line. Most lines have none, which has to be cheap to tell: for each sign
 /// that a value stands after, the name before it is looked at.
-pub(crate) fn may_stand_in(line: &[u8], parameters: &[String]) -> bool {
+pub(crate) fn may_stand_in(line: &[u8], names: &SecretNames) -> bool {
+    if names.is_empty() {
+        return false;
+    }
     let is_document = line.first() == Some(&b'{');
     let assigned = || {
         memchr3_iter(b'=', b'%', b'\\', line).any(|sign| match line[sign] {
-            b'=' => parameter(&line[..sign]).is_some_and(|name| is_secret_parameter(name, parameters)),
-            b'%' => encoded::names_secret(line, sign, parameters),
+            b'=' => parameter(&line[..sign]).is_some_and(|name| is_secret_parameter(name, names)),
+            b'%' => encoded::names_secret(line, sign, names),
             // Letters and quotes may be escaped: `\u0022` and `\x22`.
             _ => matches!(line.get(sign + 1), Some(b'u' | b'x')),
         })
@@ -37,7 +40,7 @@ pub(crate) fn may_stand_in(line: &[u8], parameters: &[String]) -> bool {
                 return false;
             }
             let name = header(before).or_else(|| of_keyword(before).map(|key| key.name));
-            name.is_some_and(|name| is_secret(name, parameters))
+            name.is_some_and(|name| names.is_secret(name))
         })
     };
     // Tuples have no sign.
@@ -51,25 +54,28 @@ pub(crate) fn may_stand_in(line: &[u8], parameters: &[String]) -> bool {
 }
 
 /// Takes the secrets out of fields.
-pub(crate) fn clean<'a>(fields: &mut [Field<'a>], parameters: &[String], scratch: &'a Scratch) {
-    clean_by_name(fields, parameters);
+pub(crate) fn clean<'a>(fields: &mut [Field<'a>], names: &SecretNames, scratch: &'a Scratch) {
+    if names.is_empty() {
+        return;
+    }
+    clean_by_name(fields, names);
     for field in fields {
         let is_id = matches!(field.key, Key::Known(name) if IDS.contains(&name));
         if let Value::Text(value) = field.value
             && !is_id
         {
-            field.value = Value::Text(text(value, parameters, scratch));
+            field.value = Value::Text(text(value, names, scratch));
         }
     }
 }
 
 /// Takes out the values of fields that the input has named, by their names. True and false tell no secret, and a field keeps
 /// its type.
-pub(crate) fn clean_by_name(fields: &mut [Field<'_>], parameters: &[String]) {
+pub(crate) fn clean_by_name(fields: &mut [Field<'_>], names: &SecretNames) {
     for field in fields {
         if let Key::Free(name) = field.key
             && !matches!(field.value, Value::Bool(_))
-            && is_secret(name, parameters)
+            && names.is_secret(name)
         {
             field.value = Value::Text(FILTERED);
         }

@@ -1,57 +1,12 @@
-//! The names that values stand under in text: which of them are secrets', and what stands before `=`, `=>` and `:`.
+//! The names that values stand under in text: what stands before `=`, `=>` and `:`, and which of them are headers of secrets.
 //!
 //! Takes the text before the sign, gives the name at its end. Each looks back over the name only, and no name reaches
 //! over another's sign or quote, so that a text full of signs is read no more than twice.
 
 use memchr::memrchr;
 
+use super::SecretNames;
 use crate::inspected::backslashes;
-
-/// Words that a secret's name contains, and words that it has as a whole, by their first letters; beside those that the
-/// source's configuration adds.
-const fn words(first: u8) -> (&'static [&'static [u8]], &'static [&'static [u8]]) {
-    match first {
-        b'a' => (&[b"apikey", b"accesskey", b"authorization"], &[b"auth"]),
-        b'c' => (&[b"cookie", b"credential"], &[]),
-        b'j' => (&[], &[b"jwt"]),
-        b'k' => (&[], &[b"key"]),
-        b'o' => (&[], &[b"oauth"]),
-        b'p' => (&[b"password", b"passwd", b"passphrase", b"privatekey"], &[b"pwd"]),
-        b's' => (&[b"secret", b"session", b"signature"], &[b"sig"]),
-        b't' => (&[b"token"], &[]),
-        _ => (&[], &[]),
-    }
-}
-
-/// Whether what stands under that name is a secret.
-pub(crate) fn is_secret(name: &[u8], parameters: &[String]) -> bool {
-    let ours = name.iter().enumerate().any(|(at, first)| {
-        let (contained, whole) = words(first.to_ascii_lowercase());
-        let has =
-            |word: &&[u8]| name.get(at..at + word.len()).is_some_and(|part| part.eq_ignore_ascii_case(word));
-        contained.iter().any(has)
-            || whole.iter().any(|word| has(word) && begins_word(name, at) && ends_word(name, at + word.len()))
-    });
-    let added = parameters.iter().map(String::as_bytes).filter(|word| !word.is_empty());
-    ours || added.into_iter().any(|word| name.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word)))
-}
-
-/// Whether a word of a name begins there, as in `api_key`, `api-key`, `apiKey` and `%5Bkey`.
-fn begins_word(name: &[u8], at: usize) -> bool {
-    let (before, here) = (&name[..at], &name[at..]);
-    let humped = before.last().is_some_and(u8::is_ascii_lowercase) && here[0].is_ascii_uppercase();
-    let encoded =
-        matches!(before, [.., b'%', high, low] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit());
-    humped || encoded || !before.last().is_some_and(u8::is_ascii_alphanumeric)
-}
-
-/// Whether one ends there, be there several: `keys`.
-fn ends_word(name: &[u8], at: usize) -> bool {
-    let after = &name[at..];
-    let after = if let [b's' | b'S', rest @ ..] = after { rest } else { after };
-    let humped = name[at - 1].is_ascii_lowercase() && after.first().is_some_and(u8::is_ascii_uppercase);
-    humped || !after.first().is_some_and(u8::is_ascii_alphabetic)
-}
 
 /// A name of a map's or a keyword's value.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -77,10 +32,10 @@ pub(super) fn header(before: &[u8]) -> Option<&[u8]> {
 }
 
 /// Whether a header's name is that of a secret. A word of prose before a colon is none.
-pub(super) fn is_secret_header(name: &[u8], parameters: &[String]) -> bool {
+pub(super) fn is_secret_header(name: &[u8], names: &SecretNames) -> bool {
     let known = [&b"authorization"[..], b"cookie"];
-    known.iter().any(|known| name.eq_ignore_ascii_case(known))
-        || (name.contains(&b'-') && is_secret(name, parameters))
+    let is_header = name.contains(&b'-') || known.iter().any(|known| name.eq_ignore_ascii_case(known));
+    is_header && names.is_secret(name)
 }
 
 /// `user[password]`, as queries have it: what stands right before `=`.
@@ -141,37 +96,6 @@ mod tests {
 
     fn name(key: Option<&[u8]>) -> Option<&str> {
         key.map(|name| std::str::from_utf8(name).unwrap())
-    }
-
-    #[test]
-    fn secrets_are_told_by_a_word_in_their_name() {
-        let own = ["Card".to_owned(), String::new()];
-        for secret in
-            ["password", "user[PassWord]", "_csrf_token", "secret_key_base", "discard", "user%5Btoken%5D"]
-        {
-            assert!(is_secret(secret.as_bytes(), &own), "{secret}");
-        }
-        for secret in [
-            "key",
-            "api_key",
-            "apiKey",
-            "X-Api-Key",
-            "keys",
-            "key2",
-            "APIKEY",
-            "user%5Bkey%5D",
-            "auth",
-            "sessionid",
-            "sig",
-        ] {
-            assert!(is_secret(secret.as_bytes(), &[]), "{secret}");
-        }
-        for other in [
-            "", "pass", "word", "tok", "sec ret", "monkey", "keyboard", "author", "signal", "design", "Keyed",
-        ] {
-            assert!(!is_secret(other.as_bytes(), &own), "{other}");
-        }
-        assert!(!is_secret(b"card", &[]));
     }
 
     #[test]

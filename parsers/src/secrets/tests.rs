@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use super::*;
 
 fn filtered(line: &str) -> String {
-    let scratch = Scratch::new();
-    String::from_utf8(text(line.as_bytes(), &["card".to_owned()], &scratch).to_vec()).unwrap()
+    let (names, scratch) = (SecretNames::default().and_containing(&["card".to_owned()]), Scratch::new());
+    String::from_utf8(text(line.as_bytes(), &names, &scratch).to_vec()).unwrap()
 }
 
 #[track_caller]
@@ -135,11 +135,31 @@ fn what_is_no_secret_stays() {
         "one, two, three",
         "/?pass%7ord=a&pass%2577ord=b&%zz%=c&%5B=d&%7",
     ] {
-        let scratch = Scratch::new();
-        let same = text(line.as_bytes(), &[], &scratch);
+        let (names, scratch) = (SecretNames::default(), Scratch::new());
+        let same = text(line.as_bytes(), &names, &scratch);
         assert_eq!(same.as_ptr(), line.as_ptr(), "{line}");
         assert_eq!(same.len(), line.len(), "{line}");
     }
+}
+
+#[test]
+fn a_source_s_own_names_count_instead() {
+    let line = r#"{"pin":"1","token":"2"} Authorization: Basic 3
+X-Pin: 4
+cookie: 5
+/?pin=6&key=7&to=%3Fpin%3D8"#;
+    let expected = r#"{"pin":"[FILTERED]","token":"2"} Authorization: Basic 3
+X-Pin: [FILTERED]
+cookie: 5
+/?pin=[FILTERED]&key=7&to=%3Fpin%3D[FILTERED]"#;
+    let scratch = Scratch::new();
+    for (words, expected) in [(&["PIN".to_owned()][..], expected), (&[], line)] {
+        let cleaned = text(line.as_bytes(), &SecretNames::new(words), &scratch);
+        assert_eq!(std::str::from_utf8(cleaned).unwrap(), expected);
+    }
+    let added = SecretNames::new(&[]).and_containing(&["author".to_owned()]);
+    let cleaned = text(b"Authorization: Basic 3", &added, &scratch);
+    assert_eq!(cleaned, b"Authorization: [FILTERED]");
 }
 
 #[test]
@@ -187,9 +207,10 @@ fn hostile_text_costs_no_more_than_its_length() {
         "%74oke%",
     ] {
         let hostile = part.repeat(100_000);
-        let scratch = Scratch::new();
+        let (names, scratch) = (SecretNames::default(), Scratch::new());
         let after_unclosed = format!("token: {{\n{hostile}");
-        let _ = (text(hostile.as_bytes(), &[], &scratch), text(after_unclosed.as_bytes(), &[], &scratch));
+        let _ =
+            (text(hostile.as_bytes(), &names, &scratch), text(after_unclosed.as_bytes(), &names, &scratch));
     }
 }
 
@@ -205,8 +226,8 @@ proptest! {
         ),
     ) {
         let line = parts.concat();
-        let scratch = Scratch::new();
-        let once = text(line.as_bytes(), &[], &scratch);
-        let _ = text(once, &[], &scratch);
+        let (names, scratch) = (SecretNames::default(), Scratch::new());
+        let once = text(line.as_bytes(), &names, &scratch);
+        let _ = text(once, &names, &scratch);
     }
 }

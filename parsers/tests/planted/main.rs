@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use hivetail_parsers::{Context, Format, Parser, Record, Scratch, Value};
+use hivetail_parsers::{Context, Format, Parser, Record, Scratch, SecretNames, Value};
 use proptest::prelude::*;
 
 /// Names under which secrets stand.
@@ -127,4 +127,41 @@ fn a_log_formats_own_names_tell_secrets() {
     assert_eq!(parsed, Ok(Format::Nginx));
     let hidden = record.fields().iter().filter(|field| field.value == Value::text("[FILTERED]")).count();
     assert_eq!(hidden, 3, "{:?}", record.fields());
+}
+
+/// The same line as several parsers read it: with the names of their sources, in whichever order they were told.
+#[test]
+fn a_sources_own_names_count_instead_of_ours() {
+    let (none, pin) = (SecretNames::new(&[]), SecretNames::new(&["pin".to_owned()]));
+    let card = || vec!["card".to_owned()];
+    let phoenix = "15:00:00.000 pin=1 token=2 cardno=3 [info] ?pin=1&token=2&cardno=3";
+    let json = r#"{"pin":"1","token":"2","cardno":"3","msg":"?pin=1&token=2&cardno=3"}"#;
+    for (format, line) in [(Format::Phoenix, phoenix), (Format::Json, json), (Format::LoggerJson, json)] {
+        let parser = Parser::new(format);
+        let hidden = "[FILTERED]";
+        for (parser, expected) in [
+            (parser.clone(), ["1", hidden, "3"]),
+            (parser.clone().with_secret_names(none.clone()), ["1", "2", "3"]),
+            (parser.clone().with_secret_names(pin.clone()), [hidden, "2", "3"]),
+            (
+                parser.clone().with_secret_names(pin.clone()).with_filter_parameters(card()),
+                [hidden, "2", hidden],
+            ),
+            (
+                parser.clone().with_filter_parameters(card()).with_secret_names(none.clone()),
+                ["1", "2", hidden],
+            ),
+        ] {
+            let (scratch, mut record) = (Scratch::new(), Record::new());
+            let parsed = parser.parse(line.as_bytes(), &Context::default(), &scratch, &mut record);
+            assert_eq!(parsed, Ok(format));
+            for (name, value) in ["pin", "token", "cardno"].into_iter().zip(expected) {
+                let field = record.get(name).or_else(|| record.get(&format!("elixir.{name}")));
+                assert_eq!(field, Some(Value::text(value)), "{name} of {line}");
+            }
+            let [pin, token, card] = expected;
+            let body = format!("?pin={pin}&token={token}&cardno={card}");
+            assert_eq!(record.get("body"), Some(Value::text(&body)), "{line}");
+        }
+    }
 }
