@@ -15,6 +15,19 @@ pub enum Type {
     Bool,
 }
 
+impl Type {
+    /// What it is, for people.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::String => "text",
+            Self::Int => "a whole number",
+            Self::Float => "a float",
+            Self::Bool => "true or false",
+        }
+    }
+}
+
 /// The type of a contract field; `None` for a name that the contract does not know.
 #[must_use]
 #[expect(clippy::too_many_lines, reason = "a table")]
@@ -126,6 +139,13 @@ pub fn type_of(name: &[u8]) -> Option<Type> {
         _ => return None,
     };
     Some(found)
+}
+
+/// Whether a name is one of the contract's, written out: not only of a family, such as `http.request.header.*`, in which input names
+/// the members.
+#[must_use]
+pub fn is_written_out(name: &[u8]) -> bool {
+    type_of(name).is_some() && !FAMILIES.iter().any(|prefix| name.starts_with(prefix.as_bytes()))
 }
 
 /// Whether input may set a name at all: `meta.*` and `log.*` are the agent's own.

@@ -167,6 +167,19 @@ impl<'a> Record<'a> {
         Record { fields, ..Record::new() }
     }
 
+    /// Becomes like another one, in its own memory.
+    pub fn copy(&mut self, other: &Self) {
+        (self.time, self.level) = (other.time, other.level);
+        (self.error, self.role) = (other.error, other.role);
+        self.fields.clear();
+        self.fields.extend_from_slice(&other.fields);
+    }
+
+    /// Takes out the fields that are not to be kept.
+    pub fn retain(&mut self, keep: impl FnMut(&Field<'a>) -> bool) {
+        self.fields.retain(keep);
+    }
+
     /// Appends a field of ours. The caller sets each name at most once.
     pub fn set(&mut self, name: &'static str, value: Value<'a>) {
         self.fields.push(Field { key: Key::Known(name), value });
@@ -218,7 +231,8 @@ impl<'a> Record<'a> {
         &self.fields
     }
 
-    pub(crate) fn fields_mut(&mut self) -> &mut [Field<'a>] {
+    /// The same, to change them.
+    pub fn fields_mut(&mut self) -> &mut [Field<'a>] {
         &mut self.fields
     }
 
@@ -416,7 +430,7 @@ impl Scratch {
     }
 
     /// Room for `len_max` bytes, filled from the front by `fill`, which answers how many it used.
-    pub(crate) fn fill(&self, len_max: usize, fill: impl FnOnce(&mut [u8]) -> usize) -> &[u8] {
+    pub fn fill(&self, len_max: usize, fill: impl FnOnce(&mut [u8]) -> usize) -> &[u8] {
         let text = self.arena.alloc_slice_fill_copy(len_max, 0);
         let len = fill(text);
         &text[..len]
