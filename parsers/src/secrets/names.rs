@@ -21,7 +21,7 @@ static OURS: LazyLock<SecretNames> = LazyLock::new(SecretNames::default);
 ///
 /// A word of up to four letters, and `oauth`, counts only as a word of its own in a name, also in the plural: `key` is in
 /// `api_key`, `X-Api-Keys` and `apiKey`, but not in `monkey`. Longer words count wherever a name contains them.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecretNames {
     /// For each first letter, one bit for each letter that comes second in a word.
     seconds: [u32; SLOTS],
@@ -29,7 +29,7 @@ pub struct SecretNames {
     is_empty: bool,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Word {
     text: Box<[u8]>,
     is_whole: bool,
