@@ -42,7 +42,7 @@ pub(crate) fn parse<'a>(
     })?;
     keys.body(summary.body(scratch));
     keys.finish();
-    shape::set_from_fields(scratch, record);
+    shape::set_from_fields(context, scratch, record);
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 //! Takes nothing by itself: a parser has no clock and no configuration, so whoever calls it fills this in.
 //! Invariant: the default is a line of which nothing is known, in a source that was told nothing.
 
-use crate::{Format, SecretNames, Timestamp};
+use crate::{Format, SecretNames, Timestamp, UrlShapes};
 
 /// How to find the day of a time of day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,4 +27,6 @@ pub struct Context<'c> {
     pub reserved: &'c [String],
     /// The names that secrets stand under; a [`Parser`](crate::Parser) sets its source's.
     pub secret_names: &'c SecretNames,
+    /// What configuration says of URLs; a [`Parser`](crate::Parser) sets its source's.
+    pub url_shapes: Option<&'c UrlShapes>,
 }

@@ -36,6 +36,7 @@ mod logger_json;
 pub mod names;
 pub mod nginx;
 mod number;
+mod percent;
 mod phoenix;
 mod record;
 mod secrets;
@@ -48,6 +49,7 @@ pub use nginx::log_format::LogFormat;
 pub use phoenix::pattern::Pattern as ElixirFormat;
 pub use record::{Field, Key, Level, Record, Role, Scratch, Time, TimeSource, Value};
 pub use secrets::SecretNames;
+pub use shape::UrlShapes;
 pub use timestamp::Timestamp;
 
 /// What a source may be told its lines are; all but [`Format::Auto`] are also what [`Parser::parse`] answers.
@@ -168,6 +170,7 @@ pub struct Parser {
     elixir: Option<ElixirFormat>,
     secret_names: SecretNames,
     filter_parameters: Vec<String>,
+    url_shapes: Option<UrlShapes>,
 }
 
 impl Parser {
@@ -184,6 +187,7 @@ impl Parser {
             elixir: None,
             secret_names: SecretNames::default(),
             filter_parameters: Vec::new(),
+            url_shapes: None,
         }
     }
 
@@ -206,6 +210,12 @@ impl Parser {
         self.secret_names = self.secret_names.and_containing(&filter_parameters);
         self.filter_parameters.extend(filter_parameters);
         self
+    }
+
+    /// The same parser, for which requests have those shapes and parameters where they fit.
+    #[must_use]
+    pub fn with_url_shapes(self, url_shapes: UrlShapes) -> Self {
+        Self { url_shapes: Some(url_shapes).filter(|shapes| !shapes.is_empty()), ..self }
     }
 
     /// The format that it was made for.
@@ -247,7 +257,8 @@ impl Parser {
         record: &mut Record<'a>,
     ) -> Result<Format, ParseError> {
         let first = record.fields().len();
-        let context = &Context { secret_names: &self.secret_names, ..*context };
+        let context =
+            &Context { secret_names: &self.secret_names, url_shapes: self.url_shapes.as_ref(), ..*context };
         let result = if format == Format::Auto {
             self.detect(line, context, scratch, record)
         } else {
@@ -363,10 +374,10 @@ impl Parser {
         let mark = record.mark();
         let result = match format {
             Format::IngressNginx if nginx::access::tells_address_twice(line) => {
-                nginx::access::parse(&self.ingress_old, line, scratch, record)
+                nginx::access::parse(&self.ingress_old, line, context, scratch, record)
             }
-            Format::IngressNginx => nginx::access::parse(&self.ingress, line, scratch, record),
-            Format::Nginx => nginx::access::parse(&self.nginx, line, scratch, record),
+            Format::IngressNginx => nginx::access::parse(&self.ingress, line, context, scratch, record),
+            Format::Nginx => nginx::access::parse(&self.nginx, line, context, scratch, record),
             Format::NginxError => nginx::error::parse(line, context, scratch, record),
             Format::Klog => klog::parse(line, context, scratch, record),
             Format::Phoenix => self.phoenix(told, line, context, scratch, record),

@@ -57,7 +57,7 @@ pub(crate) fn parse<'a>(
     document.finish(&mut keys);
     keys.change_overflow(|pairs| crate::secrets::text(pairs, context.secret_names, scratch));
     keys.finish();
-    shape::set_from_fields(scratch, record);
+    shape::set_from_fields(context, scratch, record);
     Ok(())
 }
 
@@ -182,7 +182,7 @@ impl<'a> Document<'a> {
             // What the document says itself counts more than what its message's text tells.
             let before = keys.record.fields().len();
             keys.record.role = Role::Logged;
-            message::set(self.message, keys.scratch, keys.record);
+            message::set(self.message, keys.context, keys.scratch, keys.record);
             keys.record.drop_repeated(0, before);
         }
     }

@@ -24,6 +24,7 @@ use value::{Quotes, is_literal, opens_container, without_quotes};
 
 use crate::{
     inspected::{Terms, backslashes},
+    percent,
     record::Scratch,
 };
 
@@ -268,14 +269,7 @@ fn is_secret_parameter(name: &[u8], names: &SecretNames) -> bool {
     if memchr(b'%', name).is_none() {
         return false;
     }
-    let mut rest = name;
-    let mut bytes = std::iter::from_fn(|| {
-        let (first, after) = rest.split_first()?;
-        let encoded = if *first == b'%' { hex(after) } else { None };
-        let (byte, after) = encoded.unwrap_or((*first, after));
-        rest = after;
-        Some(byte)
-    });
+    let mut bytes = percent::bytes(name, b'+');
     let (mut decoded, mut kept) = ([0; DECODED], 0);
     loop {
         let filled = decoded.iter_mut().skip(kept).zip(&mut bytes).map(|(slot, byte)| *slot = byte).count();
@@ -290,13 +284,6 @@ fn is_secret_parameter(name: &[u8], names: &SecretNames) -> bool {
         kept = DECODED / 2;
         decoded.copy_within(DECODED - kept.., 0);
     }
-}
-
-/// The byte that two hexadecimal digits stand for, and what comes after them.
-fn hex(text: &[u8]) -> Option<(u8, &[u8])> {
-    let (digits, after) = text.split_first_chunk::<2>()?;
-    let [high, low] = digits.map(|digit| char::from(digit).to_digit(16));
-    Some((u8::try_from(high? * 16 + low?).ok()?, after))
 }
 
 fn plain(start: usize, end: usize) -> Option<Secret> {

@@ -1,9 +1,18 @@
 //! The shape of a path: `/podcast/600/comments` → `/podcast/:id/comments`, so that requests can be grouped.
 //!
-//! Takes a path, sets `url.shape` and, with the method, `name`. Segments that are numbers, UUIDs, long hex or long
-//! tokens become `:id`; after eight segments the rest is `*`.
+//! Takes a path, sets `url.shape` and, with the method, `name`. A pattern that the source's configuration has is the
+//! shape of the paths that fit it. In other paths, segments that are numbers, UUIDs, long hex or long tokens become `:id`;
+//! after eight segments the rest is `*`.
 
-use crate::record::{Record, Scratch, Value};
+mod pattern;
+mod urls;
+
+pub use urls::UrlShapes;
+
+use crate::{
+    Context,
+    record::{Record, Scratch, Value},
+};
 
 /// How many segments a shape tells.
 const SEGMENTS_MAX: usize = 8;
@@ -18,10 +27,11 @@ pub(crate) fn set<'a>(
     method: &'a [u8],
     path: &'a [u8],
     side_by_side: Option<&'a [u8]>,
+    context: &Context<'_>,
     scratch: &'a Scratch,
     record: &mut Record<'a>,
 ) {
-    let shape = of(path, scratch);
+    let shape = told(path, context, scratch, record);
     record.set_text("url.shape", shape);
     let name = match side_by_side {
         Some(name) if std::ptr::eq(shape, path) => name,
@@ -32,20 +42,32 @@ pub(crate) fn set<'a>(
 
 /// The same from the method and the path of a record that has both, but for what it has already. A route that the framework
 /// has told names the request better than the path's shape does.
-pub(crate) fn set_from_fields<'a>(scratch: &'a Scratch, record: &mut Record<'a>) {
+pub(crate) fn set_from_fields<'a>(context: &Context<'_>, scratch: &'a Scratch, record: &mut Record<'a>) {
     let text = |name: &str| match record.get(name) {
         Some(Value::Text(text)) => Some(text),
         _ => None,
     };
     let (Some(method), Some(path)) = (text("http.request.method"), text("url.path")) else { return };
-    let (shape, route, before) = (of(path, scratch), text("http.route"), record.fields().len());
+    let (route, before) = (text("http.route"), record.fields().len());
+    let shape = told(path, context, scratch, record);
     record.set_text("url.shape", shape);
     record.set("name", Value::Text(scratch.concat(&[method, b" ", route.unwrap_or(shape)])));
     record.drop_repeated(0, before);
 }
 
-/// The shape of a path.
-pub(crate) fn of<'a>(path: &'a [u8], scratch: &'a Scratch) -> &'a [u8] {
+/// The shape of a path, be it a pattern of the source's or one of ours; sets the fields that URLs of the source become.
+pub(crate) fn told<'a>(
+    path: &'a [u8],
+    context: &Context<'_>,
+    scratch: &'a Scratch,
+    record: &mut Record<'a>,
+) -> &'a [u8] {
+    let pattern = context.url_shapes.and_then(|urls| urls.set(path, context.secret_names, scratch, record));
+    pattern.map_or_else(|| of(path, scratch), |pattern| scratch.copy(pattern.as_bytes()))
+}
+
+/// The shape of a path by our rules.
+fn of<'a>(path: &'a [u8], scratch: &'a Scratch) -> &'a [u8] {
     let mut segments = Segments { path, at: 0, index: 0 };
     let Some(first) = segments.find(Segment::changes) else { return path };
     // Every segment from here on may be a number of one digit, which `:id` is longer than.
@@ -164,7 +186,7 @@ mod tests {
         {
             record.set_text(name, text.as_bytes());
         }
-        set_from_fields(&scratch, &mut record);
+        set_from_fields(&Context::default(), &scratch, &mut record);
         assert_eq!(record.get("name"), Some(Value::text("GET /podcast/:slug")));
         assert_eq!(record.get("url.shape"), Some(Value::text("/podcast/a")));
     }

@@ -7,7 +7,7 @@ use memchr::{memchr, memchr_iter};
 
 use super::{fields::Fields, log_format::LogFormat, search, straight, variable::is_clf};
 use crate::{
-    ParseError,
+    Context, ParseError,
     record::{Record, Scratch},
 };
 
@@ -58,6 +58,7 @@ fn has_time_in_brackets(line: &[u8]) -> bool {
 pub(crate) fn parse<'a>(
     formats: &[LogFormat],
     line: &'a [u8],
+    context: &Context<'_>,
     scratch: &'a Scratch,
     record: &mut Record<'a>,
 ) -> Result<(), ParseError> {
@@ -66,7 +67,7 @@ pub(crate) fn parse<'a>(
     for format in formats {
         let escape = if escaped { format.escape } else { format.escape.without_escapes() };
         let mark = record.mark();
-        if straight::read(format, escape, line, scratch, record).is_some() {
+        if straight::read(format, escape, line, context, scratch, record).is_some() {
             return Ok(());
         }
         record.rewind(mark);
@@ -75,7 +76,7 @@ pub(crate) fn parse<'a>(
         }
         let places = scratch.places(format.parts.len());
         if search::find(format, line, places).is_some() {
-            let mut fields = Fields::new(escape, scratch, record);
+            let mut fields = Fields::new(escape, context, scratch, record);
             for (part, (start, end)) in format.parts.iter().zip(places) {
                 if !fields.set(&part.variable, &line[*start..*end]) {
                     return Err(ParseError("a time that does not exist"));
@@ -108,7 +109,7 @@ mod tests {
     fn check(formats: &[&str], line: &str, expected: &[(&str, Value<'_>)]) {
         let scratch = Scratch::new();
         let mut record = Record::new();
-        parse(&compiled(formats), line.as_bytes(), &scratch, &mut record).expect(line);
+        parse(&compiled(formats), line.as_bytes(), &Context::default(), &scratch, &mut record).expect(line);
         for (name, value) in expected {
             assert_eq!(record.get(name).as_ref(), Some(value), "{name} of {line}");
         }
@@ -116,7 +117,8 @@ mod tests {
 
     fn refuses(formats: &[&str], line: &str) {
         let scratch = Scratch::new();
-        let result = parse(&compiled(formats), line.as_bytes(), &scratch, &mut Record::new());
+        let result =
+            parse(&compiled(formats), line.as_bytes(), &Context::default(), &scratch, &mut Record::new());
         assert!(result.is_err(), "{line}");
     }
 
@@ -268,7 +270,8 @@ mod tests {
         let json = r#"escape=json {"u":"$request_uri","up":"$proxy_upstream_name"}"#;
         let scratch = Scratch::new();
         let mut record = Record::new();
-        parse(&compiled(&[json]), br#"{"u":"/x","up":"-"}"#, &scratch, &mut record).unwrap();
+        parse(&compiled(&[json]), br#"{"u":"/x","up":"-"}"#, &Context::default(), &scratch, &mut record)
+            .unwrap();
         assert_eq!(record.get("nginx.upstream.name"), None);
     }
 
@@ -331,7 +334,7 @@ mod tests {
             let line = if format.starts_with("$args") { "tok=1 /x /internal" } else { "/internal tok=1 /x" };
             let scratch = Scratch::new();
             let mut record = Record::new();
-            parse(&compiled(&[format]), line.as_bytes(), &scratch, &mut record).unwrap();
+            parse(&compiled(&[format]), line.as_bytes(), &Context::default(), &scratch, &mut record).unwrap();
             assert_eq!(record.get("url.query"), None, "{format}");
         }
         check(&["$uri $args!"], "/x a=1!", &[("url.query", Value::text("a=1"))]);
@@ -343,7 +346,7 @@ mod tests {
         let mut record = Record::new();
         let formats = compiled(&["$time_iso8601 $msec $time_local"]);
         let line = b"2023-11-14T22:13:20+00:00 1700000000.123 14/Nov/2023:22:13:20 +0000";
-        parse(&formats, line, &scratch, &mut record).unwrap();
+        parse(&formats, line, &Context::default(), &scratch, &mut record).unwrap();
         assert_eq!(record.time.map(|time: Time| time.at.ns()), Some(1_700_000_000_123_000_000));
     }
 
@@ -358,7 +361,7 @@ mod tests {
         fn any_bytes_are_a_line_or_not(line in prop::collection::vec(any::<u8>(), 0..200)) {
             let formats = [&INGRESS[..], &NGINX, &["$host$request_uri\"$status", "escape=json {\"a\":\"$uri\"}"]].concat();
             let scratch = Scratch::new();
-            let _ = parse(&compiled(&formats), &line, &scratch, &mut Record::new());
+            let _ = parse(&compiled(&formats), &line, &Context::default(), &scratch, &mut Record::new());
         }
 
         #[test]
@@ -367,7 +370,7 @@ mod tests {
             line[flip] = to;
             line.truncate(end);
             let scratch = Scratch::new();
-            let _ = parse(&compiled(&INGRESS), &line, &scratch, &mut Record::new());
+            let _ = parse(&compiled(&INGRESS), &line, &Context::default(), &scratch, &mut Record::new());
         }
     }
 }

@@ -68,7 +68,7 @@ pub(crate) fn parse<'a>(
         record.set("error.code", Value::Int(code));
         record.set_text("error.message", reason);
     }
-    set_tail(&tail, scratch, record);
+    set_tail(&tail, context, scratch, record);
     Ok(())
 }
 
@@ -119,7 +119,7 @@ fn system_error(message: &[u8]) -> Option<(i64, &[u8])> {
     })
 }
 
-fn set_tail<'a>(tail: &Tail<'a>, scratch: &'a Scratch, record: &mut Record<'a>) {
+fn set_tail<'a>(tail: &Tail<'a>, context: &Context<'_>, scratch: &'a Scratch, record: &mut Record<'a>) {
     record.set_text("client.address", tail.client);
     let (server, port) = listener(tail.server);
     record.set_text("server.address", server);
@@ -129,7 +129,7 @@ fn set_tail<'a>(tail: &Tail<'a>, scratch: &'a Scratch, record: &mut Record<'a>) 
     let request = if tail.request == b"-" { b"" } else { tail.request };
     let told = request::set(request, Escape::None, scratch, record);
     if let (Some(method), Some(path)) = (told.method, told.path) {
-        shape::set(method, path, told.side_by_side, scratch, record);
+        shape::set(method, path, told.side_by_side, context, scratch, record);
     }
     record.set_text("nginx.subrequest", tail.subrequest);
     record.set_text("nginx.upstream.addr", upstream_address(tail.upstream));

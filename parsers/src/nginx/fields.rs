@@ -10,6 +10,7 @@ use super::{
     variable::Variable,
 };
 use crate::{
+    Context,
     number::{seconds_to_ms, whole},
     record::{Record, Scratch, Time, TimeSource, Value},
     shape,
@@ -19,6 +20,7 @@ use crate::{
 /// The fields of one line in the making; and what several of its variables tell together.
 pub(super) struct Fields<'p, 'a> {
     escape: Escape,
+    context: &'p Context<'p>,
     scratch: &'a Scratch,
     record: &'p mut Record<'a>,
     /// How many fields the envelope had set before.
@@ -37,10 +39,16 @@ pub(super) struct Fields<'p, 'a> {
 
 impl<'p, 'a> Fields<'p, 'a> {
     /// For a line whose values are escaped that way.
-    pub(super) fn new(escape: Escape, scratch: &'a Scratch, record: &'p mut Record<'a>) -> Self {
+    pub(super) fn new(
+        escape: Escape,
+        context: &'p Context<'p>,
+        scratch: &'a Scratch,
+        record: &'p mut Record<'a>,
+    ) -> Self {
         let first = record.fields().len();
         Self {
             escape,
+            context,
             scratch,
             record,
             first,
@@ -142,7 +150,7 @@ impl<'p, 'a> Fields<'p, 'a> {
         self.record.set_text("body", body);
         let Told { method, path, side_by_side } = self.told;
         if let (Some(method), Some(path)) = (method, path) {
-            shape::set(method, path, side_by_side, self.scratch, self.record);
+            shape::set(method, path, side_by_side, self.context, self.scratch, self.record);
         }
         if format.overlaps {
             self.record.keep_first(self.first);

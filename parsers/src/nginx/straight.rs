@@ -14,7 +14,10 @@ use super::{
     upstream::List,
     variable::{self, Variable},
 };
-use crate::record::{Record, Scratch};
+use crate::{
+    Context,
+    record::{Record, Scratch},
+};
 
 /// How the end of a value is told, from its variable and the literal after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +80,7 @@ pub(super) fn read<'a>(
     format: &LogFormat,
     escape: Escape,
     line: &'a [u8],
+    context: &Context<'_>,
     scratch: &'a Scratch,
     record: &mut Record<'a>,
 ) -> Option<()> {
@@ -84,7 +88,7 @@ pub(super) fn read<'a>(
     if escape == Escape::Json {
         return None;
     }
-    let mut fields = Fields::new(escape, scratch, record);
+    let mut fields = Fields::new(escape, context, scratch, record);
     let mut rest = line.strip_prefix(&*format.prefix)?;
     let mut attempts = 0;
     let (last, parts) = format.parts.split_last()?;
@@ -254,14 +258,14 @@ mod tests {
 
     fn same(format: &LogFormat, line: &[u8]) -> bool {
         let escape = if line.contains(&b'\\') { format.escape } else { format.escape.without_escapes() };
-        let scratch = Scratch::new();
+        let (context, scratch) = (Context::default(), Scratch::new());
         let (mut straight, mut searched) = (Record::new(), Record::new());
-        if read(format, escape, line, &scratch, &mut straight).is_none() {
+        if read(format, escape, line, &context, &scratch, &mut straight).is_none() {
             return false;
         }
         let mut places = vec![(0, 0); format.parts.len()];
         assert!(search::find(format, line, &mut places).is_some(), "{}", line.escape_ascii());
-        let mut fields = Fields::new(escape, &scratch, &mut searched);
+        let mut fields = Fields::new(escape, &context, &scratch, &mut searched);
         for (part, (start, end)) in format.parts.iter().zip(places) {
             assert!(fields.set(&part.variable, &line[start..end]));
         }

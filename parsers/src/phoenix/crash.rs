@@ -9,6 +9,7 @@ use super::{
     message::{between, detail, split_first, split_last, split_line},
 };
 use crate::{
+    Context,
     number::whole,
     record::{Record, Role, Scratch, Value},
     shape,
@@ -45,7 +46,12 @@ struct Header<'a> {
 }
 
 /// Sets the fields of such a message.
-pub(super) fn set<'a>(message: &'a [u8], scratch: &'a Scratch, record: &mut Record<'a>) -> Option<()> {
+pub(super) fn set<'a>(
+    message: &'a [u8],
+    context: &Context<'_>,
+    scratch: &'a Scratch,
+    record: &mut Record<'a>,
+) -> Option<()> {
     let (line, rest) = split_line(message);
     let header = server(line).or_else(|| process(line)).or_else(|| web(line)).or_else(|| child(line))?;
     let process = if header.process.is_empty() { detail(rest, b"\nPid: ") } else { header.process };
@@ -55,7 +61,7 @@ pub(super) fn set<'a>(message: &'a [u8], scratch: &'a Scratch, record: &mut Reco
             record.set_text(name, text);
         }
     }
-    set_request(rest, scratch, record);
+    set_request(rest, context, scratch, record);
     record.error = true;
     record.role = Role::Crashed;
     let exception = exception::find(rest, &LABELS);
@@ -120,12 +126,13 @@ fn child(line: &[u8]) -> Option<Header<'_>> {
 }
 
 /// `Server: podsite.test:80 (http)` and `Request: GET /path?query`.
-fn set_request<'a>(details: &'a [u8], scratch: &'a Scratch, record: &mut Record<'a>) {
+fn set_request<'a>(details: &'a [u8], context: &Context<'_>, scratch: &'a Scratch, record: &mut Record<'a>) {
     if let Some((method, target)) = split_first(detail(details, b"\nRequest: "), b" ") {
         record.set_text("http.request.method", method);
         let path = split_first(target, b"?").map_or(target, |(path, _)| path);
         record.set_text("url.path", path);
-        record.set_text("url.shape", shape::of(path, scratch));
+        let shape = shape::told(path, context, scratch, record);
+        record.set_text("url.shape", shape);
     }
     let server =
         detail(details, b"\nServer: ").strip_suffix(b")").and_then(|server| split_last(server, b" ("));

@@ -167,7 +167,12 @@ mod tests {
     fn whoever_reports_an_error_it_is_the_same() {
         let of_record = |message: &str| {
             let (scratch, mut record) = (Scratch::new(), Record::new());
-            crate::phoenix::message::set(message.as_bytes(), &scratch, &mut record);
+            crate::phoenix::message::set(
+                message.as_bytes(),
+                &crate::Context::default(),
+                &scratch,
+                &mut record,
+            );
             let Some(Value::Text(digits)) = record.get("exception.fingerprint") else { panic!("{message}") };
             String::from_utf8(digits.to_vec()).unwrap()
         };

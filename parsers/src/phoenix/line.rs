@@ -177,7 +177,7 @@ impl<'a> Event<'a> {
         if !self.node.is_empty() && record.get("elixir.node").is_none() {
             record.set("elixir.node", Value::Text(self.node));
         }
-        message::set(message, scratch, record);
+        message::set(message, context, scratch, record);
         Ok(())
     }
 

@@ -7,30 +7,39 @@
 use memchr::{memchr, memmem};
 
 use super::{crash, ecto, exception, lifecycle, oban, request, socket};
-use crate::record::{Record, Scratch};
+use crate::{
+    Context,
+    record::{Record, Scratch},
+};
 
 /// Sets the fields that the message tells.
-pub(crate) fn set<'a>(message: &'a [u8], scratch: &'a Scratch, record: &mut Record<'a>) {
+pub(crate) fn set<'a>(
+    message: &'a [u8],
+    context: &Context<'_>,
+    scratch: &'a Scratch,
+    record: &mut Record<'a>,
+) {
     let message = message.trim_ascii_end();
     let [first, second, ..] = message else { return };
     let known = match (first, second) {
         (b'S', b'e') => request::sent(message, record),
         (b'C', b'h') => request::sent(message, record)
-            .or_else(|| crash::set(message, scratch, record))
+            .or_else(|| crash::set(message, context, scratch, record))
             .or_else(|| lifecycle::set(message, record)),
         (b'C', b'o') => request::converted(message, record),
-        (b'P', b'r') => request::processing(message, record).or_else(|| crash::set(message, scratch, record)),
-        (b'Q', b'U') => {
-            ecto::set(message, scratch, record).or_else(|| request::started(message, scratch, record))
+        (b'P', b'r') => {
+            request::processing(message, record).or_else(|| crash::set(message, context, scratch, record))
         }
-        (b'A'..=b'Z', b'A'..=b'Z') => request::started(message, scratch, record)
+        (b'Q', b'U') => ecto::set(message, scratch, record)
+            .or_else(|| request::started(message, context, scratch, record)),
+        (b'A'..=b'Z', b'A'..=b'Z') => request::started(message, context, scratch, record)
             .or_else(|| socket::set(message, record))
             .or_else(|| lifecycle::set(message, record)),
         (b'R', b'e') => socket::set(message, record),
         (b'{', b'"') => oban::set(message, scratch, record),
         (b'*', b'*') => exception::set(message, scratch, record),
         (b'G', b'e') | (b'T', b'a') | (b'R', b'a') | (b'#', b'P') | (b':', b'g') => {
-            crash::set(message, scratch, record)
+            crash::set(message, context, scratch, record)
         }
         (b'R', b'u') | (b'A', b'c' | b'p') | (b'M', b'i') | (b'=', b'=') => lifecycle::set(message, record),
         _ => None,
@@ -73,7 +82,7 @@ pub(super) fn split_first<'a>(text: &'a [u8], separator: &[u8]) -> Option<(&'a [
 pub(super) fn shown(message: &str) -> String {
     let scratch = Scratch::new();
     let mut record = Record::new();
-    set(message.as_bytes(), &scratch, &mut record);
+    set(message.as_bytes(), &Context::default(), &scratch, &mut record);
     let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let value = |value| match value {
         crate::Value::Text(text) => lossy(text),
@@ -115,7 +124,7 @@ mod tests {
         let scratch = Scratch::new();
         let mut record = Record::new();
         record.level = Level::of(b"error");
-        set(message, &scratch, &mut record);
+        set(message, &Context::default(), &scratch, &mut record);
         let mut names: Vec<_> = record.fields().iter().map(|field| field.key.bytes()).collect();
         names.sort_unstable();
         let count = names.len();

@@ -10,6 +10,7 @@ use super::{
     message::{between, detail, split_first, split_last, split_line},
 };
 use crate::{
+    Context,
     number::whole,
     record::{Record, Role, Scratch, Value},
     shape,
@@ -31,7 +32,12 @@ const METHODS: [&[u8]; 12] = [
 ];
 
 /// `GET /podcast/600`: the path without its query, and nothing after it.
-pub(super) fn started<'a>(message: &'a [u8], scratch: &'a Scratch, record: &mut Record<'a>) -> Option<()> {
+pub(super) fn started<'a>(
+    message: &'a [u8],
+    context: &Context<'_>,
+    scratch: &'a Scratch,
+    record: &mut Record<'a>,
+) -> Option<()> {
     let (method, path) = message.split_at(memchr(b' ', message)?);
     let path = path.get(1..)?;
     if !is_path(path) || !is_method(method, record) {
@@ -39,7 +45,7 @@ pub(super) fn started<'a>(message: &'a [u8], scratch: &'a Scratch, record: &mut 
     }
     record.set("http.request.method", Value::Text(method));
     record.set("url.path", Value::Text(path));
-    shape::set(method, path, Some(message), scratch, record);
+    shape::set(method, path, Some(message), context, scratch, record);
     record.role = Role::Started;
     Some(())
 }
@@ -180,9 +186,10 @@ mod tests {
         let scratch = Scratch::new();
         let mut record = Record::new();
         record.set("request_id", Value::text("x"));
-        assert_eq!(started(b"SUBSCRIBE /about", &scratch, &mut record), Some(()));
+        let context = Context::default();
+        assert_eq!(started(b"SUBSCRIBE /about", &context, &scratch, &mut record), Some(()));
         assert_eq!(record.get("http.request.method"), Some(Value::text("SUBSCRIBE")));
-        assert_eq!(started(b"Saved /about", &scratch, &mut record), None);
+        assert_eq!(started(b"Saved /about", &context, &scratch, &mut record), None);
     }
 
     #[test]
