@@ -7,14 +7,22 @@
 use std::sync::LazyLock;
 
 use hivetail_parsers::{
-    Context, Date, ElixirFormat, Format, Key, LogFormat, Parser, Record, Scratch, Timestamp, Value,
-    envelope::Envelope, names,
+    Context, Date, ElixirFormat, Field, Format, Key, LogFormat, Parser, Record, Scratch, Timestamp,
+    UrlShapes, Value, envelope::Envelope, names,
 };
 
 /// Any day will do, but it must be one: without it, times of day would stop before they are read to the end.
 const NOW: Timestamp = Timestamp::from_ns(1_795_000_000_000_000_000);
 
 static PARSERS: LazyLock<Vec<Parser>> = LazyLock::new(|| Format::ALL.into_iter().map(Parser::new).collect());
+
+/// The same with patterns that many paths fit.
+static SHAPED: LazyLock<Vec<Parser>> = LazyLock::new(|| {
+    let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+    let shapes = UrlShapes::parse(&owned(&["/", "/:a/*/:c", "/:a", "/a/*"])).expect("patterns");
+    let shapes = shapes.with_params(owned(&["a", "q", "token"]));
+    Format::ALL.into_iter().map(|format| Parser::new(format).with_url_shapes(shapes.clone())).collect()
+});
 
 fn context() -> Context<'static> {
     Context { date: Some(Date::Before(NOW)), ..Context::default() }
@@ -36,9 +44,26 @@ pub fn of_parser(parser: &Parser, line: &[u8]) -> bool {
     parsed.is_ok()
 }
 
-/// The same of the parser for a format.
+/// The same of the parser for a format, without patterns and with some.
 pub fn of_format(format: Format, line: &[u8]) -> bool {
-    of_parser(&PARSERS[format as usize], line)
+    let (plain, shaped) = (&PARSERS[format as usize], &SHAPED[format as usize]);
+    of_shapes(plain, shaped, line);
+    of_parser(plain, line)
+}
+
+/// A source's patterns change what a request's shape is called and what its URL tells, and nothing else.
+fn of_shapes(plain: &Parser, shaped: &Parser, line: &[u8]) {
+    let (scratch, [mut without, mut with]) = (Scratch::new(), [Record::new(), Record::new()]);
+    let parsed = plain.parse(line, &context(), &scratch, &mut without);
+    assert_eq!(parsed, shaped.parse(line, &context(), &scratch, &mut with), "{}", line.escape_ascii());
+    of_fields(&with);
+    let is_other = |field: &&Field<'_>| {
+        let name = field.key.bytes();
+        name != b"url.shape" && name != b"name" && !name.starts_with(b"url.param.")
+    };
+    let shown =
+        |record: &Record<'_>| format!("{:?}", record.fields().iter().filter(is_other).collect::<Vec<_>>());
+    assert_eq!(shown(&without), shown(&with), "{}", line.escape_ascii());
 }
 
 /// An envelope opens, and a parser reads what is inside, or the record is as it was.

@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use hivetail_parsers::{Context, Format, Parser, Record, Scratch, SecretNames, Value};
+use hivetail_parsers::{Context, Format, Parser, Record, Scratch, SecretNames, UrlShapes, Value};
 use proptest::prelude::*;
 
 /// Names under which secrets stand.
@@ -43,8 +43,10 @@ fn lines(name: &str, word: &str, secret: &str) -> Vec<(Format, String)> {
     let target = format!("/a?x=1&{name}={secret}&b=2");
     let nested = format!("/a?to=%2Fb%3Fc%3D1%26{name}%3D{secret}%26d%3D1&e=1");
     let twice = format!("/a?to=%252Fb%253F{name}%253D{secret}%2526d%253D1");
+    let segment = format!("/a/{name}={secret}/b");
+    let encoded = format!("/a/b%26{name}%3D{secret}");
     let mut lines = Vec::new();
-    for target in [&target, &nested, &twice] {
+    for target in [&target, &nested, &twice, &segment, &encoded] {
         let request = format!("\"GET {target} HTTP/1.1\"");
         lines.extend([
             (Format::Nginx, format!("192.0.2.1 - - [18/Mar/2026:15:00:00 +0000] {request} 200 5 \"https://a.test{target}\" \"curl\"")),
@@ -77,15 +79,24 @@ fn lines(name: &str, word: &str, secret: &str) -> Vec<(Format, String)> {
     lines
 }
 
+/// Everything in the URLs below becomes a field.
+fn url_shapes() -> UrlShapes {
+    let patterns = ["/:a", "/:a/:b", "/:a/:b/:c", "/:a/:b/:c/:d", "/:a/:b/:c/:d/:e"].map(str::to_owned);
+    let params = ["to", "x", "b", "e"].into_iter().chain(NAMES).map(str::to_owned).collect();
+    UrlShapes::parse(&patterns).expect("patterns").with_params(params)
+}
+
 fn assert_clean(format: Format, line: &str) {
-    // Bumped for each line, as in the agent.
-    let (scratch, mut record) = (Scratch::new(), Record::new());
-    let _ = Parser::new(format).parse(line.as_bytes(), &Context::default(), &scratch, &mut record);
-    for field in record.fields() {
-        if let Value::Text(text) = field.value {
-            let text = String::from_utf8_lossy(text);
-            let name = String::from_utf8_lossy(field.key.bytes());
-            assert!(!text.contains(MARK), "{name} = {text}\nof {line}");
+    for parser in [Parser::new(format), Parser::new(format).with_url_shapes(url_shapes())] {
+        // Bumped for each line, as in the agent.
+        let (scratch, mut record) = (Scratch::new(), Record::new());
+        let _ = parser.parse(line.as_bytes(), &Context::default(), &scratch, &mut record);
+        for field in record.fields() {
+            if let Value::Text(text) = field.value {
+                let text = String::from_utf8_lossy(text);
+                let name = String::from_utf8_lossy(field.key.bytes());
+                assert!(!text.contains(MARK), "{name} = {text}\nof {line}");
+            }
         }
     }
 }
