@@ -34,6 +34,8 @@ pub mod pass;
 
 pub mod join;
 
+pub mod transform;
+
 pub mod encode;
 
 pub mod dataset;
