@@ -1,5 +1,5 @@
 //! The hot path allocates nothing per line once it is warm: counted over two megabytes of each format
-//! and envelope, from the framed line to the encoded run.
+//! and envelope, from the framed line to the encoded run; and for each sampler, once it knows a key.
 //!
 //! A binary of its own, since it replaces the allocator.
 
@@ -14,6 +14,7 @@ use hivetail::{
     frame::LineBuffer,
     pass::{Chunk, Moment, Pass, StreamFacts},
     spare::Spares,
+    transform::sampler::{Ema, Method, Sample, Sampler, Settings},
 };
 use hivetail_parsers::{Format, Timestamp, envelope::Envelope};
 
@@ -115,5 +116,33 @@ fn no_allocation_per_line_from_frame_to_encoded_run() {
             "{format}: {} allocations for {events} lines in {chunks} chunks",
             allocations.count_total
         );
+    }
+}
+
+#[test]
+fn no_allocation_per_sampled_event() {
+    let ema = Ema::default();
+    for method in [
+        Method::Fixed { rate: 5 },
+        Method::Deterministic { rate: 5, salt: String::new() },
+        Method::EmaDynamic { goal_sample_rate: 5, ema },
+        Method::EmaThroughput { goal_throughput_per_s: 1.0, initial_sample_rate: 5, ema },
+        Method::MonthlyBudget { events_per_month: 1_000_000, initial_sample_rate: 5, ema },
+    ] {
+        let mut sampler = Sampler::new(&Settings { method: method.clone(), first_window_s: Some(60) }, 7);
+        let mut pass = |key: &[u8], id: Option<&[u8]>| {
+            let sample = Sample { key, id, duration_ms: Some(5.0), now: Timestamp::from_ns(1) };
+            let verdict = sampler.decide(&sample);
+            sampler.commit(&sample, verdict);
+            sampler.commit_spared(key, sample.now);
+            sampler.is_first(key, sample.now)
+        };
+        assert!(!pass(b"GET /", None));
+        let allocations = allocation_counter::measure(|| {
+            for _ in 0..100 {
+                assert!(!pass(b"GET /", None) && !pass(b"GET /", Some(b"f0e1d2c3b4a59687")));
+            }
+        });
+        assert_eq!(allocations.count_total, 0, "{method:?}");
     }
 }

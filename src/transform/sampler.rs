@@ -16,6 +16,8 @@ mod goal;
 mod interval;
 mod keyed;
 mod state;
+#[cfg(test)]
+mod statistics;
 mod strata;
 
 use hivetail_parsers::Timestamp;
