@@ -5,4 +5,5 @@
 //! Invariant: what is decided of an event is decided before anything is changed, so that an event that finds no room
 //! is decided again and meets the same decision.
 
+pub mod mask;
 pub mod sampler;
