@@ -6,4 +6,5 @@
 //! is decided again and meets the same decision.
 
 pub mod mask;
+pub mod kind;
 pub mod sampler;
