@@ -196,7 +196,14 @@ fn floor(log: &Path) -> Result<(Duration, Duration), Box<dyn std::error::Error>>
 fn for_each_body(log: &Path, mut each: impl FnMut(Batch)) -> Result<(), Box<dyn std::error::Error>> {
     let mut source = Source::new(SourceType::File);
     source.service = Some("ingress".to_owned());
-    let mut pass = Pass::new(&source, &Template::field("service.name"), Arc::default(), Spares::default(), 0);
+    let mut pass = Pass::new(
+        &source,
+        &Template::field("service.name"),
+        Arc::default(),
+        Spares::default(),
+        0,
+        &Arc::default(),
+    );
     let mut constants = Constants::default();
     constants.push("service.name", "ingress");
     constants.push("log.file.path", &log.to_string_lossy());

@@ -61,8 +61,14 @@ fn stages(criterion: &mut Criterion) {
             (source.join, source.join_requests) = (Some(Join::Is(false)), Some(false));
         }
         let spares = Spares::default();
-        let mut pass =
-            Pass::new(&source, &Template::field("service.name"), Arc::default(), spares.clone(), 1 << 20);
+        let mut pass = Pass::new(
+            &source,
+            &Template::field("service.name"),
+            Arc::default(),
+            spares.clone(),
+            1 << 20,
+            &Arc::default(),
+        );
         let constants = Constants::default();
         let facts = StreamFacts { tells_offset: true, ..StreamFacts::new(constants) };
         group.throughput(Throughput::Bytes(bytes(&buffer)));

@@ -5,9 +5,11 @@
 
 mod check;
 mod dead_letter;
+mod explain;
 mod manual;
 mod parse;
 mod pretty;
+mod reading;
 mod run;
 mod status;
 
@@ -62,6 +64,8 @@ enum Command {
     Pipe(PipeArgs),
     /// Print the events that would be shipped, one JSON object a line.
     Parse(parse::ParseArgs),
+    /// Say what the rules of the configuration do to a log: what is dropped, sampled and redacted, and what that comes to.
+    Explain(explain::ExplainArgs),
     /// Validate the configuration and ask Honeycomb whose key it is.
     Check {
         /// The configuration file.
@@ -197,6 +201,7 @@ impl Cli {
                 }
             },
             Command::Parse(parse) => parse.run(),
+            Command::Explain(explain) => explain.run(),
             Command::DeadLetter { config, action } => action.run(&config),
             Command::Completions { shell } => manual::completions(shell),
             Command::Man => manual::page(),

@@ -10,8 +10,11 @@ mod log_formats;
 mod nats;
 pub mod reference;
 mod route;
+pub(crate) mod rule;
+pub(crate) mod sampler;
 mod source;
-mod value;
+pub(crate) mod transform;
+pub(crate) mod value;
 
 use std::path::PathBuf;
 
@@ -28,7 +31,9 @@ pub use join::{Join, JoinTable};
 pub use log_formats::NamedLogFormat;
 pub use nats::{JetStream, NatsUrl, Subject};
 pub use route::{Pick, Route, Variant};
+pub use rule::{Datatype, Rule};
 pub use source::{Source, SourceType, Start};
+pub use transform::{Columns, Redaction, RedactionRule, Transform};
 pub use value::{
     ApiUrl, EnvelopeName, FieldName, FormatName, Glob, ListenAddress, LoggerPattern, NginxLogFormat, Ranged,
     Zone,
@@ -52,6 +57,16 @@ pub struct Config {
     pub spool: SpoolLimits,
     /// Where the agent can be asked how it fares.
     pub admin: Admin,
+    /// What clients are, and what is never sampled.
+    pub transform: Transform,
+    /// What is taken out of events.
+    pub redaction: Redaction,
+    /// Which names that input gives to fields become columns.
+    pub columns: Columns,
+    /// What is dropped, thinned out or changed, of all sources: the first rule that is for an event counts, and those of its source
+    /// come before these.
+    #[schemars(with = "Vec<Rule>")]
+    pub rule: Vec<Spanned<Rule>>,
     /// Where lines come from.
     #[schemars(with = "Vec<Source>")]
     pub source: Vec<Spanned<Source>>,
@@ -289,6 +304,7 @@ impl Config {
                 return at(start, &format!("source[{index}].route[{route}]"), wrong);
             }
         }
+        self.check_rules(file, text)?;
         self.plan().map(|_| ()).map_err(|minimum| {
             let memory = self.limits.memory_bytes.get();
             let why = format!(

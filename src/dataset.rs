@@ -12,7 +12,9 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use hivetail_parsers::{Record, Value};
+use hivetail_parsers::Value;
+
+use crate::encode::Event;
 
 /// Where events go whose template has no value, and those beyond the limit. The name that Honeycomb itself
 /// gives to logs without a service.
@@ -103,15 +105,21 @@ impl Template {
             .collect()
     }
 
-    /// The name for one event; `None` if a field is absent.
+    /// The dataset of one event.
     #[must_use]
-    pub fn fill(&self, record: &Record<'_>) -> Option<String> {
+    pub fn of(&self, event: &Event<'_, '_>, datasets: &Mutex<Datasets>) -> DatasetId {
+        let name = self.fill(|field| event.get(field));
+        lock(datasets).id(name.as_deref().unwrap_or(FALLBACK))
+    }
+
+    /// The name for one event, of which `get` gives the fields; `None` if a field is absent.
+    #[must_use]
+    pub fn fill<'v>(&self, get: impl Fn(&str) -> Option<Value<'v>>) -> Option<String> {
         let mut name = String::new();
         for part in &self.parts {
             match part {
                 Part::Text(text) => name.push_str(text),
-                Part::Field(field) if field == "severity" => name.push_str(record.level?.severity),
-                Part::Field(field) => match record.get(field)? {
+                Part::Field(field) => match get(field)? {
                     Value::Text(text) | Value::Number(text) => name.push_str(&String::from_utf8_lossy(text)),
                     Value::Int(value) => name.push_str(&value.to_string()),
                     Value::Float(value) => name.push_str(&value.to_string()),
@@ -142,11 +150,8 @@ impl Destination {
 
     /// Where an event goes.
     #[inline]
-    pub fn of(&self, record: &Record<'_>, datasets: &Mutex<Datasets>) -> DatasetId {
-        self.fixed.unwrap_or_else(|| {
-            let name = self.template.fill(record);
-            lock(datasets).id(name.as_deref().unwrap_or(FALLBACK))
-        })
+    pub fn of(&self, event: &Event<'_, '_>, datasets: &Mutex<Datasets>) -> DatasetId {
+        self.fixed.unwrap_or_else(|| self.template.of(event, datasets))
     }
 }
 
@@ -209,10 +214,10 @@ mod tests {
         let template = Template::parse("{service.name}-{fly.region}").unwrap();
         assert_eq!(template.fixed(), None);
         let template = template.with(&[("service.name".to_owned(), "web".to_owned())]);
-        let mut record = Record::new();
-        assert_eq!(template.fill(&record), None);
+        let mut record = hivetail_parsers::Record::new();
+        assert_eq!(template.fill(|field| record.get(field)), None);
         record.set("fly.region", Value::text("iad"));
-        assert_eq!(template.fill(&record).as_deref(), Some("web-iad"));
+        assert_eq!(template.fill(|field| record.get(field)).as_deref(), Some("web-iad"));
         assert_eq!(Template::parse("logs").unwrap().fixed().as_deref(), Some("logs"));
         for bad in ["", " ", "a/b", "{a", "a}", "{}", "{a{b}"] {
             assert!(Template::parse(bad).is_err(), "{bad}");

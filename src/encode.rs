@@ -22,6 +22,8 @@ pub const EVENT_BYTES_MAX: usize = 1_000_000;
 const FIELDS_MAX: usize = 2_000;
 /// The longest name of a column (Honeycomb's limit).
 const NAME_BYTES_MAX: usize = 255;
+/// What fits into one string, its braces included: a cut one would be no JSON.
+const OVERFLOW_BYTES_MAX: usize = STRING_BYTES_MAX - 2;
 /// Room kept for what is said last: the names of cut fields and the closing braces.
 const TAIL_BYTES: usize = 8_192;
 /// How much of `meta.truncated` is names; more fields than that are cut only by hostile input.
@@ -35,9 +37,15 @@ const AHEAD_S_MAX: i64 = 3_600;
 #[derive(Clone, Debug, Default)]
 pub struct Constants {
     json: Vec<u8>,
-    count: usize,
+    fields: Vec<(String, Constant)>,
     /// Where the stream's events go, if they decide that.
     pub destination: Option<Destination>,
+}
+
+#[derive(Clone, Debug)]
+enum Constant {
+    Text(String),
+    Int(i64),
 }
 
 impl Constants {
@@ -46,7 +54,7 @@ impl Constants {
         if !text.is_empty() {
             write_key(&mut self.json, &Key::Free(name.as_bytes()), &mut Cuts::default());
             write_string(&mut self.json, text.as_bytes());
-            self.count += 1;
+            self.fields.push((name.to_owned(), Constant::Text(text.to_owned())));
         }
     }
 
@@ -54,12 +62,22 @@ impl Constants {
     pub fn push_int(&mut self, name: &str, value: i64) {
         write_key(&mut self.json, &Key::Free(name.as_bytes()), &mut Cuts::default());
         write_number(&mut self.json, value);
-        self.count += 1;
+        self.fields.push((name.to_owned(), Constant::Int(value)));
+    }
+
+    /// The value of that field.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<Value<'_>> {
+        let (_, constant) = self.fields.iter().find(|(own, _)| own == name)?;
+        Some(match constant {
+            Constant::Text(text) => Value::text(text),
+            Constant::Int(value) => Value::Int(*value),
+        })
     }
 }
 
 /// What an event is made from.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Event<'e, 'a> {
     /// The parsed fields.
     pub record: &'e Record<'a>,
@@ -77,6 +95,40 @@ pub struct Event<'e, 'a> {
     pub incomplete: bool,
     /// Whether it was joined first-in first-out, since nothing told which lines belong together.
     pub ambiguous: bool,
+    /// How many events it stands for; at least 1.
+    pub rate: u32,
+}
+
+impl<'e> Event<'e, '_> {
+    /// The value of a field as it is shipped: the record's own before the stream's, which `severity` and such are, too.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<Value<'e>> {
+        if let Some(value) = self.record.get(name) {
+            return Some(value);
+        }
+        let flag = |is_so: bool| is_so.then_some(Value::Bool(true));
+        match name {
+            "severity" => self.record.level.map(|level| Value::text(level.severity)),
+            "severity_text" => self.record.level.map(|level| Value::Text(level.text)),
+            "error" => flag(self.record.is_error()),
+            "meta.incomplete" => flag(self.incomplete),
+            "meta.partial" => flag(self.partial),
+            "meta.ambiguous" => flag(self.ambiguous),
+            "meta.signal_type" => Some(Value::text("log")),
+            _ => self.constants.get(name),
+        }
+    }
+}
+
+/// What becomes of a field that the input has named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// It has a column of its own.
+    Column,
+    /// It is put into `field.overflow`.
+    Overflow,
+    /// It is not shipped.
+    Nowhere,
 }
 
 /// The names of fields that did not fit.
@@ -102,25 +154,49 @@ impl Cuts {
 #[derive(Debug, Default)]
 pub struct Encoder {
     cuts: Cuts,
+    /// The fields that have no column, as members of a JSON object, each with a comma before it.
+    overflow: Vec<u8>,
 }
 
 impl Encoder {
-    /// Appends the event and a comma to `out`; answers whether anything of it was cut.
-    pub fn event(&mut self, out: &mut Vec<u8>, event: &Event<'_, '_>) -> bool {
+    /// Appends the event and a comma to `out`; answers whether anything of it was cut. `place` says what becomes of a field
+    /// that the input has named.
+    pub fn event(
+        &mut self,
+        out: &mut Vec<u8>,
+        event: &Event<'_, '_>,
+        mut place: impl FnMut(&[u8]) -> Place,
+    ) -> bool {
         let start = out.len();
         self.cuts.names.clear();
+        self.overflow.clear();
         let (time, source) = time(event);
         out.extend_from_slice(b"{\"time\":\"");
         time.write_rfc3339(out);
         // Since one field is always there, every other can begin with a comma.
-        out.extend_from_slice(b"\",\"samplerate\":1,\"data\":{\"meta.signal_type\":\"log\"");
+        out.extend_from_slice(b"\",\"samplerate\":");
+        if event.rate <= 1 {
+            out.push(b'1');
+        } else {
+            write_number(out, event.rate);
+        }
+        out.extend_from_slice(b",\"data\":{\"meta.signal_type\":\"log\"");
         out.extend_from_slice(&event.constants.json);
         write_own(out, event, source);
         let room = start + EVENT_BYTES_MAX - TAIL_BYTES;
-        let fields_max = FIELDS_MAX - OWN_FIELDS_MAX - event.constants.count;
+        let fields_max = FIELDS_MAX - OWN_FIELDS_MAX - event.constants.fields.len();
         for (index, field) in event.record.fields().iter().enumerate() {
-            self.field(out, field, if index < fields_max { room } else { 0 });
+            let place = match field.key {
+                Key::Known(_) => Place::Column,
+                Key::Free(name) => place(name),
+            };
+            match place {
+                Place::Column => self.field(out, field, if index < fields_max { room } else { 0 }),
+                Place::Overflow => self.overflowing(field),
+                Place::Nowhere => {}
+            }
         }
+        self.write_overflow(out, room);
         if event.line_cut {
             self.cuts.add(b"line");
         }
@@ -136,22 +212,53 @@ impl Encoder {
     fn field(&mut self, out: &mut Vec<u8>, field: &Field<'_>, room: usize) {
         let before = out.len();
         write_key(out, &field.key, &mut self.cuts);
-        match field.value {
-            Value::Text(text) => {
-                if write_string(out, text) {
-                    self.cuts.add(field.key.bytes());
-                }
-            }
-            Value::Int(value) => write_number(out, value),
-            Value::Float(value) => write_float(out, value),
-            Value::Bool(value) => out.extend_from_slice(if value { b"true" } else { b"false" }),
-            Value::Number(text) => out.extend_from_slice(text),
+        if write_value(out, field.value) {
+            self.cuts.add(field.key.bytes());
         }
         if out.len() > room {
             out.truncate(before);
             self.cuts.add(field.key.bytes());
         }
     }
+
+    /// Keeps a field that has no column, unless the string that it goes into is full.
+    #[cold]
+    fn overflowing(&mut self, field: &Field<'_>) {
+        let before = self.overflow.len();
+        write_key(&mut self.overflow, &field.key, &mut self.cuts);
+        let is_cut = write_value(&mut self.overflow, field.value);
+        let is_too_much = self.overflow.len() > OVERFLOW_BYTES_MAX;
+        if is_too_much {
+            self.overflow.truncate(before);
+        }
+        if is_cut || is_too_much {
+            self.cuts.add(field.key.bytes());
+        }
+    }
+
+    fn write_overflow(&mut self, out: &mut Vec<u8>, room: usize) {
+        let Some(first) = self.overflow.first_mut() else { return };
+        *first = b'{';
+        self.overflow.push(b'}');
+        let mut overflow = std::mem::take(&mut self.overflow);
+        let field = Field { key: Key::Known("field.overflow"), value: Value::Text(&overflow) };
+        self.field(out, &field, room);
+        overflow.clear();
+        self.overflow = overflow;
+    }
+}
+
+/// Whether it was cut.
+#[inline]
+fn write_value(out: &mut Vec<u8>, value: Value<'_>) -> bool {
+    match value {
+        Value::Text(text) => return write_string(out, text),
+        Value::Int(value) => write_number(out, value),
+        Value::Float(value) => write_float(out, value),
+        Value::Bool(value) => out.extend_from_slice(if value { b"true" } else { b"false" }),
+        Value::Number(text) => out.extend_from_slice(text),
+    }
+    false
 }
 
 fn time(event: &Event<'_, '_>) -> (Timestamp, Option<&'static str>) {
@@ -259,8 +366,9 @@ mod tests {
             partial: false,
             incomplete: false,
             ambiguous: false,
+            rate: 1,
         };
-        Encoder::default().event(&mut out, &event);
+        Encoder::default().event(&mut out, &event, |_| Place::Column);
         assert_eq!(out.pop(), Some(b','));
         assert!(out.len() <= EVENT_BYTES_MAX);
         serde_json::from_slice(&out).unwrap()

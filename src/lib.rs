@@ -3,12 +3,12 @@
 //! The life of a line, in the order of the modules below:
 //!
 //! ```text
-//! source ─► frame ─► pass: envelope ─► join lines ─► parse ─► join requests ─► encode ─►
+//! source ─► frame ─► pass: envelope ─► join lines ─► parse ─► join requests ─► transform ─► encode ─►
 //!                    batch ─► deliver ─► ack ─► checkpoint
 //! ```
 //!
 //! A [`source`] reads a chunk, [`frame`] cuts it into lines, one synchronous [`pass`] opens each line's envelope,
-//! parses it (crate `hivetail-parsers`) and [`encode`]s it straight into the bytes of a run for its [`dataset`].
+//! parses it (crate `hivetail-parsers`), lets rules change, drop or sample it ([`transform`]) and [`encode`]s it straight into the bytes of a run for its [`dataset`].
 //! Runs are concatenated to a [`batch`], which is compressed when it is sealed and delivered ([`deliver`]) until
 //! each event has a verdict. The ledger ([`ack`]) knows which positions are decided, the [`checkpoint`] outlives
 //! the process, and one byte [`budget`] bounds all that is between read and outcome.

@@ -33,8 +33,9 @@ use crate::{
         requests::{Origin, Requests},
     },
     spare::Spares,
+    transform::{Book, Places, Told, Transform},
 };
-use emit::Emitter;
+use emit::{Emitter, Writer};
 use outlet::{Marks, Outlet};
 use reader::Reader;
 
@@ -117,6 +118,10 @@ pub struct Chunk {
     pub runs: Vec<Encoded>,
     /// How many events are in them.
     pub events: u32,
+    /// What events were made of that rules dropped; the span is yet to be entered.
+    pub filtered: VecDeque<Claim>,
+    /// The same of events that samplers left out.
+    pub sampled: VecDeque<Claim>,
     /// The position after the last line that was passed.
     pub end: u64,
     /// What became of the lines.
@@ -181,7 +186,7 @@ pub struct Pass {
 
 impl Pass {
     /// The pass that a source's configuration asks for; `dataset` is the process's own template, `join_share` what
-    /// open joins may take.
+    /// open joins may take, `book` what holds for all sources.
     #[must_use]
     pub fn new(
         source: &Source,
@@ -189,11 +194,14 @@ impl Pass {
         datasets: Arc<Mutex<Datasets>>,
         spares: Spares,
         join_share: impl Into<JoinShare>,
+        book: &Arc<Book>,
     ) -> Self {
         let template = source.dataset.as_ref().map_or(dataset, |own| &own.0).clone();
         let destination = Destination::new(&template, &source.constants(), &datasets);
-        let emitter = Emitter { template, destination, datasets, encoder: Encoder::default(), spares };
-        let reader = Reader::new(source, join_share.into());
+        let places = Places::new(Arc::clone(book));
+        let writer = Writer { template, destination, datasets, encoder: Encoder::default(), places, spares };
+        let emitter = Emitter::new(Transform::new(source, Arc::clone(book)), writer);
+        let reader = Reader::new(source, join_share.into(), book);
         let requests = reader.joins.requests.then(|| Requests::new(&reader.joins));
         Self {
             lanes: Lanes::new(source.envelope.0),
@@ -208,8 +216,18 @@ impl Pass {
     /// Where the events of a stream go that all have these fields.
     #[must_use]
     pub fn destination(&self, constants: &[(String, String)]) -> Destination {
-        let emitter = &self.outlet.emitter;
-        Destination::new(&emitter.template, constants, &emitter.datasets)
+        let writer = &self.outlet.emitter.writer;
+        Destination::new(&writer.template, constants, &writer.datasets)
+    }
+
+    /// The names of the rules that it asks, in their order.
+    pub fn rule_names(&self) -> impl Iterator<Item = &str> {
+        self.outlet.emitter.transform.rule_names()
+    }
+
+    /// Takes what was done to events since the last call, and goes on noting it.
+    pub fn take_journal(&mut self) -> Vec<Told> {
+        self.outlet.emitter.transform.take_journal()
     }
 
     /// How the records that it passes are found in a stream.

@@ -6,6 +6,7 @@
 //! the batcher seals what it has, delivery finishes or gives up, the last checkpoint is saved.
 
 mod batching;
+mod book;
 mod content;
 mod delivery;
 mod saving;
@@ -14,16 +15,18 @@ mod tasks;
 
 use std::{
     net::SocketAddr,
+    path::PathBuf,
     sync::{Arc, Mutex, atomic::Ordering},
     time::Duration,
 };
 
 use batching::Batching;
+pub use book::{BookError, book};
 pub use content::{Content, Difference};
 use delivery::Delivery;
 use sources::Sources;
 use tasks::Tasks;
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use toml::Spanned;
 
@@ -48,6 +51,7 @@ use crate::{
     spare::Spares,
     spool::Spool,
     telemetry::{Instruments, Metrics},
+    transform::Book,
 };
 
 /// Runs on their way to the batcher; each has its bytes reserved.
@@ -100,6 +104,9 @@ pub enum StartError {
     /// The admin endpoint.
     #[error("[admin] listen = \"{0}\"")]
     Admin(SocketAddr, #[source] std::io::Error),
+    /// The rules.
+    #[error(transparent)]
+    Book(#[from] BookError),
     /// The compressor.
     #[error("the compressor can't be set up")]
     Compressor(#[from] std::io::Error),
@@ -118,10 +125,11 @@ struct Shared {
     give_up: CancellationToken,
     tasks: Tasks,
     holds: Holds,
+    book: Arc<Book>,
 }
 
 impl Shared {
-    fn new(config: &Config, loaded: Loaded, holds: Holds, stop: CancellationToken) -> Self {
+    fn new(config: &Config, book: Book, loaded: Loaded, holds: Holds, stop: CancellationToken) -> Self {
         let metrics = Metrics::default();
         metrics.damaged_checkpoints.store(loaded.damaged as u64, Ordering::Relaxed);
         Self {
@@ -136,13 +144,24 @@ impl Shared {
             give_up: CancellationToken::new(),
             tasks: Tasks::new(stop),
             holds,
+            book: Arc::new(book),
         }
+    }
+
+    /// Begins to save what must outlive the process.
+    fn save(&self, store: Store, state_dir: PathBuf, end: &CancellationToken) -> [JoinHandle<()>; 2] {
+        let (ledger, register) = (Arc::clone(&self.ledger), Arc::clone(&self.register));
+        [
+            tokio::spawn(saving::run(Arc::new(store), ledger, register, end.clone())),
+            tokio::spawn(book::keep(Arc::clone(&self.book), state_dir, end.clone())),
+        ]
     }
 
     fn instruments(&self, spool: Option<Arc<Spool>>) -> Instruments {
         Instruments {
             ledger: Arc::clone(&self.ledger),
             metrics: Arc::clone(&self.metrics),
+            book: Arc::clone(&self.book),
             register: Arc::clone(&self.register),
             flow: self.flow.clone(),
             spool,
@@ -163,7 +182,7 @@ pub async fn run(
     mut changes: mpsc::Receiver<Job>,
 ) -> Result<Report, StartError> {
     let config = &job.config;
-    let logins = logins(config)?;
+    let (logins, book) = (logins(config)?, book(config)?);
     let (store, loaded) = match job.keeps_state.then(|| Store::open(&config.state.dir)).transpose()? {
         Some((store, loaded)) => (Some(store), loaded),
         None => (None, Loaded::default()),
@@ -171,9 +190,10 @@ pub async fn run(
     if job.keeps_state {
         let ids: Vec<u64> = loaded.entries.iter().map(|entry| entry.id).collect();
         remove_strays(&config.state.dir, &ids);
+        book::restore(&book, &config.state.dir);
     }
     let (holder, holds) = holds();
-    let shared = Shared::new(config, loaded, holds, stop.clone());
+    let shared = Shared::new(config, book, loaded, holds, stop.clone());
     let Delivery { courier, behind, packer, spool } = delivery::set_up(&job, &shared, holder)?;
     let instruments = Arc::new(shared.instruments(spool.clone()));
     let admin = listen(&job).await?;
@@ -191,10 +211,7 @@ pub async fn run(
     };
 
     let saved = CancellationToken::new();
-    let saving = store.map(|store| {
-        let (ledger, register) = (Arc::clone(&shared.ledger), Arc::clone(&shared.register));
-        tokio::spawn(saving::run(Arc::new(store), ledger, register, saved.clone()))
-    });
+    let saving = store.map(|store| shared.save(store, config.state.dir.clone(), &saved));
     let drain = TaskTracker::new();
     let reading = stop.child_token();
     let mut sources = Sources::new(&shared, to_batcher, &reading, &drain);
@@ -229,8 +246,8 @@ pub async fn run(
     let _ = admin.await;
     pulse.abort();
     saved.cancel();
-    if let Some(saving) = saving {
-        let _ = tokio::time::timeout_at(deadlines.end, saving).await;
+    for task in saving.into_iter().flatten() {
+        let _ = tokio::time::timeout_at(deadlines.end, task).await;
     }
     instruments.log_summary();
     Ok(report(&shared, spool.as_deref()))
@@ -251,6 +268,7 @@ async fn change(sources: &mut Sources<'_>, job: &Job) {
 /// What is wrong with them.
 pub fn rehearse(job: &Job) -> Result<(), StartError> {
     logins(&job.config)?;
+    book(&job.config)?;
     delivery::client(job)?;
     Ok(())
 }

@@ -168,6 +168,8 @@ impl Feed {
     ) {
         if end.position == start
             && chunk.runs.is_empty()
+            && chunk.filtered.is_empty()
+            && chunk.sampled.is_empty()
             && chunk.released.is_empty()
             && chunk.retold.is_empty()
         {
@@ -186,7 +188,14 @@ impl Feed {
         let span = self.ledger.with(|ledger| {
             chunk.released.iter().for_each(|at| ledger.release(*at));
             chunk.retold.iter().for_each(|(at, flags)| ledger.retell(*at, *flags));
-            ledger.open_span(stream, end, Passed { at: now, ..chunk.passed }, &chunk.held)
+            let span = ledger.open_span(stream, end, Passed { at: now, ..chunk.passed }, &chunk.held);
+            for (claims, outcome) in [(chunk.filtered, Outcome::Filtered), (chunk.sampled, Outcome::Sampled)]
+            {
+                for claim in claims {
+                    ledger.decide(&Claim { span, ..claim }, claim.events, outcome);
+                }
+            }
+            span
         });
         self.gave_to_held = self.holds.any() && chunk.runs.iter().any(|run| self.is_held(run.dataset));
         for encoded in chunk.runs {

@@ -1,10 +1,327 @@
-//! Transforms: what happens to an event between its parse and its encoding.
+//! Transform: what becomes of an event between its parsing and its encoding.
 //!
-//! Takes parsed events, gives what is shipped of them and at which rate. Pure: time and seeds come in.
+//! Takes an event, gives it as it is to be shipped, with the number of events that it stands for, or says that a rule dropped
+//! it or a sampler left it out. In this order: the rate that the input carries, pinned types, the cap on shapes, what client
+//! it is from, rules, samplers, redaction.
 //!
-//! Invariant: what is decided of an event is decided before anything is changed, so that an event that finds no room
-//! is decided again and meets the same decision.
+//! Invariants: whatever finds no room is decided again as it was, and counted once: samplers and counts are told only when it
+//! is settled. A rate is the exact inverse of the probability with which an event was kept. An event that no rule is for
+//! costs no allocation and no copy.
 
-pub mod mask;
-pub mod kind;
+mod book;
+mod columns;
+mod condition;
+mod draft;
+mod journal;
+mod kind;
+mod mask;
+mod names;
+pub(crate) mod pattern;
+mod redact;
+mod rule;
 pub mod sampler;
+mod settings;
+mod shapes;
+mod state;
+mod types;
+mod value;
+
+use std::sync::{Arc, atomic::Ordering};
+
+pub use book::{Book, SavedSamplers, Sections};
+pub(crate) use columns::Places;
+use hivetail_parsers::{Key, Record, Scratch, Timestamp, Value};
+pub use journal::{Told, ToldFate};
+pub use kind::Kind;
+
+use self::{
+    book::lock,
+    draft::Draft,
+    journal::Done,
+    kind::Kinds,
+    mask::HashKey,
+    redact::Redaction,
+    rule::{Outcome, Rule, Spares},
+    sampler::{Sampler, Verdict},
+    shapes::Shapes,
+    state::{Asked, State, Tallied},
+    types::Types,
+    value::number,
+};
+use crate::{
+    config::{self, Source},
+    dataset::Template,
+    encode::Event,
+};
+
+/// From this status on a response tells of an error.
+const ERROR_STATUS_MIN: f64 = 500.0;
+
+/// What becomes of an event.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Fate<'r, 'e> {
+    /// It is shipped as that record.
+    Shipped {
+        record: &'r Record<'e>,
+        /// How many events it stands for.
+        rate: u32,
+        /// Where it goes, instead of its source's dataset.
+        dataset: Option<&'r Template>,
+    },
+    /// A rule dropped it.
+    Filtered,
+    /// A sampler left it out.
+    Sampled,
+}
+
+/// What the rule says that is to sample an event.
+struct Sampled {
+    by: usize,
+    spares: Spares,
+    /// The rate that the input carries.
+    carried: u32,
+}
+
+/// Transforms the events of one pass.
+#[derive(Debug)]
+pub(crate) struct Transform {
+    book: Arc<Book>,
+    rules: Vec<(Rule, Arc<State>)>,
+    kinds: Kinds,
+    shapes: Shapes,
+    types: Types,
+    /// Which field holds the rate that the input carries.
+    presampled: Option<String>,
+    slow_ms: f64,
+    /// The rules that were for the event in hand.
+    matched: Vec<usize>,
+    /// The sampling key of the event in hand.
+    key: Vec<u8>,
+    /// What was done, if anybody wants to know.
+    journal: Option<Vec<Told>>,
+}
+
+impl Transform {
+    /// What a source's configuration and the book ask for.
+    pub(crate) fn new(source: &Source, book: Arc<Book>) -> Self {
+        Self {
+            rules: book.rules_of(&source.rules()),
+            kinds: Kinds::new(&book.section.kinds()),
+            shapes: Shapes::new(book.section.url_shapes_max.get()),
+            types: Types::new(&source.types),
+            presampled: source.presampled.clone(),
+            #[expect(clippy::cast_precision_loss, reason = "it is a day at most")]
+            slow_ms: book.section.slow_ms.get() as f64,
+            matched: Vec::new(),
+            key: Vec::new(),
+            journal: None,
+            book,
+        }
+    }
+
+    /// The names of its rules, in their order.
+    pub(crate) fn rule_names(&self) -> impl Iterator<Item = &str> {
+        self.rules.iter().map(|(rule, _)| rule.name.as_str())
+    }
+
+    /// Takes what was done since the last call, and goes on noting it.
+    pub(crate) fn take_journal(&mut self) -> Vec<Told> {
+        self.journal.replace(Vec::new()).unwrap_or_default()
+    }
+
+    /// Transforms an event. `settle` takes what becomes of it, and answers whether there was room for that; if not, the
+    /// event has to come again. `draft` is where the event's record is changed.
+    pub(crate) fn apply<'e>(
+        &mut self,
+        event: &Event<'_, 'e>,
+        scratch: &'e Scratch,
+        draft: &mut Record<'e>,
+        settle: impl FnOnce(Fate<'_, 'e>) -> bool,
+    ) -> bool {
+        let mut draft = Draft::new(event.record, draft);
+        let carried = self.carried_rate(&mut draft);
+        self.tell_apart(&mut draft, scratch);
+        let (outcome, by) = self.rule(event, &mut draft, scratch);
+        let (settled, done) = match (outcome, by) {
+            (Outcome::Drop, _) => (settle(Fate::Filtered), Done::FILTERED),
+            (Outcome::Sample(spares), Some(by)) => {
+                self.sample(event, &mut draft, scratch, &Sampled { by, spares, carried }, settle)
+            }
+            _ => self.ship(event, &mut draft, scratch, carried, settle),
+        };
+        if settled {
+            self.matched.iter().for_each(|index| self.rules[*index].1.tally.add(done.tallied));
+            self.tell(&Event { record: draft.record(), ..*event }, done);
+        }
+        settled
+    }
+
+    /// Writes into the journal what was done, if there is one.
+    fn tell(&mut self, event: &Event<'_, '_>, done: Done) {
+        let Some(journal) = &mut self.journal else { return };
+        let rules = self.matched.iter().map(|index| self.rules[*index].0.name.clone()).collect();
+        let redactions = self.book.redaction.names(done.redacted).map(str::to_owned).collect();
+        journal.push(Told::of(event, done, rules, redactions));
+    }
+
+    /// How many events the input says that this one stands for. The field is taken out: the rate is the event's own.
+    fn carried_rate(&self, draft: &mut Draft<'_, '_>) -> u32 {
+        let Some(name) = &self.presampled else { return 1 };
+        let rate = match draft.record().get(name) {
+            Some(Value::Int(rate)) => u32::try_from(rate).ok(),
+            Some(Value::Text(text) | Value::Number(text)) => {
+                std::str::from_utf8(text).ok().and_then(|text| text.trim().parse().ok())
+            }
+            _ => None,
+        };
+        let Some(rate) = rate.filter(|rate| *rate >= 1) else { return 1 };
+        draft.change().retain(|field| field.key.bytes() != name.as_bytes());
+        rate
+    }
+
+    /// Gives fields their pinned types, keeps the number of shapes in its bounds, and says what client a request is from.
+    fn tell_apart<'e>(&mut self, draft: &mut Draft<'_, 'e>, scratch: &'e Scratch) {
+        if self.types.concern(draft.record()) {
+            self.types.pin(draft.change(), scratch);
+        }
+        let (mut shape, mut path, mut agent) = (None, None, None);
+        for field in draft.record().fields() {
+            if let (Key::Known(name), Value::Text(text)) = (field.key, field.value) {
+                match name {
+                    "url.shape" => shape = Some(text),
+                    "url.path" => path = Some(text),
+                    "user_agent.original" => agent = Some(text),
+                    _ => {}
+                }
+            }
+        }
+        if let Some(shape) = shape.filter(|shape| !self.shapes.admits(shape)) {
+            Shapes::overflow(draft.change(), shape, scratch);
+            self.book.shapes_overflowed.fetch_add(1, Ordering::Relaxed);
+        }
+        if let Some(kind) = self.kinds.kind_of(agent, path) {
+            let record = draft.change();
+            record.retain(|field| field.key.bytes() != b"client.kind");
+            record.set("client.kind", Value::text(kind.name()));
+        }
+    }
+
+    /// Asks the rules, which may change the event; answers what the last one that was for it says, and which that was.
+    fn rule<'e>(
+        &mut self,
+        event: &Event<'_, 'e>,
+        draft: &mut Draft<'_, 'e>,
+        scratch: &'e Scratch,
+    ) -> (Outcome, Option<usize>) {
+        self.matched.clear();
+        for (index, (rule, _)) in self.rules.iter().enumerate() {
+            if !rule.is_for(&Event { record: draft.record(), ..*event }, scratch) {
+                continue;
+            }
+            self.matched.push(index);
+            if rule.changes() {
+                rule.change(draft.change(), scratch);
+            }
+            if !rule.goes_on {
+                return (rule.outcome, Some(index));
+            }
+        }
+        (Outcome::Keep, None)
+    }
+
+    /// Ships an event, unless the sampler of its rule leaves it out. Nobody else asks that sampler meanwhile: what it
+    /// decides and what it counts are about the same event.
+    fn sample<'e>(
+        &mut self,
+        event: &Event<'_, 'e>,
+        draft: &mut Draft<'_, 'e>,
+        scratch: &'e Scratch,
+        said: &Sampled,
+        settle: impl FnOnce(Fate<'_, 'e>) -> bool,
+    ) -> (bool, Done) {
+        let mut key = std::mem::take(&mut self.key);
+        let (rule, state) = &self.rules[said.by];
+        let present = Event { record: draft.record(), ..*event };
+        rule.sampling_key(&present, scratch, &mut key);
+        let asked = Asked::of(&present, self.now(event), rule, scratch, &key);
+        let mut sampler = state.sampler();
+        let is_spared = self.is_spared(&present, said.spares, &asked, &sampler);
+        let verdict = if is_spared { Verdict { keep: true, rate: 1 } } else { sampler.decide(&asked.sample) };
+        let rate = said.carried.saturating_mul(verdict.rate);
+        let (settled, done) = if verdict.keep {
+            self.ship(event, draft, scratch, rate, settle)
+        } else {
+            (settle(Fate::Sampled), Done { tallied: Tallied::Sampled, rate, ..Done::FILTERED })
+        };
+        if settled {
+            if is_spared {
+                sampler.commit_spared(&key, asked.sample.now);
+            } else {
+                sampler.commit(&asked.sample, verdict);
+            }
+            if let Some(fingerprint) = asked.fingerprint {
+                lock(&self.book.fingerprints).note(fingerprint, asked.sample.now);
+            }
+        }
+        drop(sampler);
+        self.key = key;
+        (settled, Done { is_spared, ..done })
+    }
+
+    /// When an event is sampled. Where the journal is kept, a log is read as fast as it can be: then it is when it was written.
+    fn now(&self, event: &Event<'_, '_>) -> Timestamp {
+        let written = event.record.time.filter(|_| self.journal.is_some());
+        written.map_or(event.received, |time| time.at)
+    }
+
+    /// Whether an event is shipped whatever a sampler says.
+    fn is_spared(&self, event: &Event<'_, '_>, spares: Spares, asked: &Asked<'_>, sampler: &Sampler) -> bool {
+        let is_error = || {
+            let status = event.get("http.response.status_code").and_then(number);
+            event.record.is_error() || status.is_some_and(|status| status >= ERROR_STATUS_MIN)
+        };
+        let is_new = |fingerprint| lock(&self.book.fingerprints).is_first(fingerprint, asked.sample.now);
+        let is_slow = || asked.sample.duration_ms.is_some_and(|duration_ms| duration_ms > self.slow_ms);
+        (spares.errors && is_error())
+            || (spares.slow && is_slow())
+            || (spares.first
+                && (asked.fingerprint.is_some_and(is_new)
+                    || sampler.is_first(asked.sample.key, asked.sample.now)))
+    }
+
+    /// Ships an event without what redaction takes out.
+    fn ship<'e>(
+        &self,
+        event: &Event<'_, 'e>,
+        draft: &mut Draft<'_, 'e>,
+        scratch: &'e Scratch,
+        rate: u32,
+        settle: impl FnOnce(Fate<'_, 'e>) -> bool,
+    ) -> (bool, Done) {
+        let redaction = &self.book.redaction;
+        let redacted = if redaction.is_empty() { 0 } else { redaction.apply(event, draft, scratch) };
+        let dataset = self.matched.iter().rev().find_map(|index| self.rules[*index].0.dataset.as_ref());
+        let settled = settle(Fate::Shipped { record: draft.record(), rate, dataset });
+        if settled {
+            redaction.count(redacted);
+        }
+        (settled, Done { tallied: Tallied::Kept, rate, is_spared: false, redacted })
+    }
+}
+
+/// Whether a rule makes sense.
+///
+/// # Errors
+/// What is wrong, beginning with the rule's name.
+pub(crate) fn check_rule(written: &config::Rule) -> Result<(), String> {
+    Rule::compile(written).map(|_| ())
+}
+
+/// Whether a redaction rule makes sense; `has_key` says that there is a key to hash with.
+///
+/// # Errors
+/// What is wrong, beginning with the rule's name.
+pub(crate) fn check_redaction(written: &config::RedactionRule, has_key: bool) -> Result<(), String> {
+    let key = if has_key { HashKey::new(&[0; HashKey::BYTES_MIN]).ok() } else { None };
+    Redaction::compile(std::iter::once(written), key.as_ref()).map(|_| ())
+}

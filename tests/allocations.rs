@@ -98,8 +98,14 @@ fn no_allocation_per_line_from_frame_to_encoded_run() {
         // Elsewhere a request without an answer, again and again, would be open for ever.
         source.join_requests = Some(matches!(format, "phoenix" | "logger_json"));
         let spares = Spares::default();
-        let mut pass =
-            Pass::new(&source, &Template::field("service.name"), Arc::default(), spares.clone(), 1 << 20);
+        let mut pass = Pass::new(
+            &source,
+            &Template::field("service.name"),
+            Arc::default(),
+            spares.clone(),
+            1 << 20,
+            &Arc::default(),
+        );
         let facts = StreamFacts { tells_offset: true, ..StreamFacts::new(Constants::default()) };
         pass_all(&mut pass, &facts, &text, &spares);
 

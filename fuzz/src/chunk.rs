@@ -35,7 +35,7 @@ fn events(envelope: Envelope, format: Format, pieces: &[&[u8]]) -> Vec<u8> {
     source.format = FormatName(format);
     source.envelope = EnvelopeName(envelope);
     let dataset = Template::parse("one").expect("a name");
-    let mut pass = Pass::new(&source, &dataset, Arc::default(), Spares::default(), 1 << 16);
+    let mut pass = Pass::new(&source, &dataset, Arc::default(), Spares::default(), 1 << 16, &Arc::default());
     let constants = Constants::default();
     let facts = StreamFacts { tells_offset: true, ..StreamFacts::new(constants) };
     let now = Moment::at(Timestamp::from_ns(1_795_000_000_000_000_000));

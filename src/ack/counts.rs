@@ -13,6 +13,10 @@ pub enum Outcome {
     DeadLettered,
     /// Honeycomb refused it for good, and there is no state directory to keep it in.
     Refused,
+    /// A rule dropped it.
+    Filtered,
+    /// A sampler left it to others to stand for it.
+    Sampled,
     /// It is in the spool, and will be counted again when it is taken from there.
     Spooled,
     /// It was removed from the spool to make room.
@@ -30,6 +34,10 @@ pub struct Counts {
     pub recovered: u64,
     /// Lines whose event was accepted.
     pub accepted: u64,
+    /// Lines whose event a rule dropped.
+    pub filtered: u64,
+    /// Lines whose event a sampler left out: others stand for it, with their `samplerate`.
+    pub sampled: u64,
     /// Lines that became part of another line's event, which is decided.
     pub joined: u64,
     /// Lines with nothing in them.
@@ -59,10 +67,12 @@ impl Counts {
 
     /// The outcomes by name, as metrics show them.
     #[must_use]
-    pub const fn outcomes(&self) -> [(&'static str, u64); 8] {
+    pub const fn outcomes(&self) -> [(&'static str, u64); 10] {
         [
             ("accepted", self.accepted),
             ("dead_lettered", self.dead_lettered),
+            ("filtered", self.filtered),
+            ("sampled", self.sampled),
             ("joined", self.joined),
             ("blank", self.blank),
             ("spooled", self.spooled),
@@ -79,6 +89,8 @@ impl Counts {
             Outcome::Accepted => &mut self.accepted,
             Outcome::DeadLettered => &mut self.dead_lettered,
             Outcome::Refused => &mut self.refused,
+            Outcome::Filtered => &mut self.filtered,
+            Outcome::Sampled => &mut self.sampled,
             Outcome::Spooled => &mut self.spooled,
             Outcome::SpoolDropped => &mut self.spool_dropped,
             Outcome::Shutdown => &mut self.shutdown,

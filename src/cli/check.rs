@@ -14,10 +14,14 @@ use crate::{
         client::{Auth, Client, Settings},
         verdict,
     },
+    pipeline,
 };
 
 /// Says what the configuration amounts to and, unless `offline`, what Honeycomb says of the key.
 pub(super) async fn run(path: &Path, config: &Config, offline: bool) -> anyhow::Result<ExitCode> {
+    if let Err(error) = pipeline::book(config) {
+        return complain(&error);
+    }
     let mut out = io::stdout().lock();
     let plan = config.plan().map_err(|minimum| anyhow::anyhow!("memory_bytes below {minimum}"))?;
     let kib = |bytes: usize| bytes / 1024;

@@ -4,9 +4,8 @@
 //! standard error: how many lines, the share that each format parsed, and the first that none did.
 
 use std::{
-    fs::File,
-    io::{self, BufWriter, ErrorKind, IsTerminal, Read, Write},
-    path::{Path, PathBuf},
+    io::{self, BufWriter, ErrorKind, IsTerminal, Write},
+    path::PathBuf,
     process::ExitCode,
     sync::Arc,
 };
@@ -17,14 +16,13 @@ use serde_json::Value;
 
 use memchr::memmem;
 
-use super::{Shape, pretty};
+use super::{Shape, pretty, reading::pass_file};
 use crate::{
-    clock::{self, Clock},
+    clock::Clock,
     config::Config,
     dataset::Template,
     encode::Constants,
-    frame::LineBuffer,
-    pass::{Chunk, Moment, Pass, StreamFacts},
+    pass::{Chunk, Pass},
     spare::Spares,
 };
 
@@ -142,24 +140,24 @@ impl ParseArgs {
         let dataset = Template::parse("parse").map_err(anyhow::Error::msg)?;
         let source = self.shape.source();
         let join_bytes_max = config.plan().map_or(0, |plan| plan.join_bytes);
-        let pass = Pass::new(&source, &dataset, Arc::default(), Spares::default(), join_bytes_max);
+        let mut pass =
+            Pass::new(&source, &dataset, Arc::default(), Spares::default(), join_bytes_max, &Arc::default());
         let clock = self.now.map_or(Clock::System, Clock::Fixed);
         let mut printer = Printer {
-            pass,
-            clock,
             layout: if self.pretty {
                 Layout::Pretty { coloured: self.color.is_wanted() }
             } else {
                 Layout::Wire
             },
-            line_bytes_max: config.limits.line_bytes.get(),
             out: BufWriter::new(io::stdout().lock()),
             summary: Summary::default(),
         };
         let stdin = [PathBuf::from("-")];
         let files = if self.files.is_empty() { &stdin[..] } else { &self.files };
         for path in files {
-            match printer.file(path) {
+            let mut print = |_: &mut Pass, chunk: &Chunk| printer.print(chunk);
+            let line_bytes_max = config.limits.line_bytes.get();
+            match pass_file(path, Constants::default(), clock, line_bytes_max, &mut pass, &mut print) {
                 // Whoever read has seen enough.
                 Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(ExitCode::SUCCESS),
                 result => result.map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))?,
@@ -177,56 +175,12 @@ enum Layout {
 }
 
 struct Printer<W> {
-    pass: Pass,
-    clock: Clock,
     layout: Layout,
-    line_bytes_max: usize,
     out: W,
     summary: Summary,
 }
 
 impl<W: Write> Printer<W> {
-    fn file(&mut self, path: &Path) -> io::Result<()> {
-        let mut facts = StreamFacts::new(Constants::default());
-        if path == Path::new("-") {
-            return self.lines(&mut io::stdin().lock(), &facts);
-        }
-        let mut file = File::open(path)?;
-        if matches!(self.clock, Clock::System) {
-            facts.date = file.metadata().and_then(|metadata| metadata.modified()).ok().map(clock::of);
-        }
-        self.lines(&mut file, &facts)
-    }
-
-    fn lines(&mut self, input: &mut impl Read, facts: &StreamFacts) -> io::Result<()> {
-        let mut buffer = LineBuffer::framed(self.pass.framing(), self.line_bytes_max);
-        loop {
-            let read = buffer.fill(|room, _| {
-                loop {
-                    match input.read(room) {
-                        Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                        result => return result,
-                    }
-                }
-            })?;
-            while buffer.has_line() {
-                let moment = Moment::at(self.clock.now());
-                let chunk = self.pass.run(buffer.lines(), facts, moment, usize::MAX);
-                buffer.take(chunk.end);
-                self.print(&chunk)?;
-            }
-            if read == 0 {
-                let line = buffer.unfinished_line().into_iter();
-                let moment = Moment::at(self.clock.now());
-                let chunk = self.pass.run(line, facts, moment, usize::MAX);
-                self.print(&chunk)?;
-                let chunk = self.pass.flush(moment, usize::MAX);
-                return self.print(&chunk);
-            }
-            self.out.flush()?;
-        }
-    }
-
     fn print(&mut self, chunk: &Chunk) -> io::Result<()> {
         self.summary.add(chunk);
         for run in &chunk.runs {

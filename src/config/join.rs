@@ -3,7 +3,7 @@
 use std::fmt;
 
 use hivetail_parsers::Format;
-use regex::bytes::{Regex, RegexBuilder};
+use regex::bytes::Regex;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de};
 
@@ -11,10 +11,8 @@ use super::{Source, value::Ranged};
 use crate::{
     budget::JoinShare,
     join::{Settings, lines::Rule},
+    transform::pattern,
 };
-
-/// The most memory that a compiled pattern takes.
-const PATTERN_BYTES_MAX: usize = 1_000_000;
 
 /// How long the rest of a line is waited for that a platform has split.
 const SPLIT_TIMEOUT_MS: Ranged<10, 3_600_000> = Ranged::new(5_000);
@@ -67,17 +65,10 @@ impl TryFrom<String> for Pattern {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        let built = RegexBuilder::new(&text).unicode(false).size_limit(PATTERN_BYTES_MAX).build();
-        // The library draws a picture of several lines; its last one says what is wrong.
-        let why = |error: regex::Error| {
-            let picture = error.to_string();
-            let last = picture.lines().last().unwrap_or_default().trim();
-            last.strip_prefix("error: ").unwrap_or(last).to_owned()
-        };
         if text.is_empty() {
             return Err("it would begin an event with every line".to_owned());
         }
-        built.map(Self).map_err(|error| format!("no regular expression: {}", why(error)))
+        pattern::compile(&text).map(Self)
     }
 }
 

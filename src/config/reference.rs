@@ -31,12 +31,17 @@ pub fn markdown() -> String {
         "# Configuration\n\nMade by `hivetail config reference` of the code itself. `hivetail config schema` gives the same to editors, and \
          [config.example.toml](../config.example.toml) shows it at work. What is not set has its default; a key that is not known is an error.\n",
     );
-    tables(&mut out, "", schema().as_value());
+    tables(&mut out, "", schema().as_value(), &mut Vec::new());
     out
 }
 
-/// Writes the table of that name, then those inside.
-fn tables(out: &mut String, name: &str, table: &Value) {
+/// Writes the table of that name, then those inside. What is as another table, of those `written`, need not be said again.
+fn tables(out: &mut String, name: &str, table: &Value, written: &mut Vec<(String, Value)>) {
+    if let Some((same, _)) = written.iter().find(|(_, other)| other == table) {
+        let _ = write!(out, "\n## {name}\n\nAs in `{same}`.\n");
+        return;
+    }
+    written.push((name.to_owned(), table.clone()));
     let properties = table["properties"].as_object().cloned().unwrap_or_default();
     let (inner, keys): (Map<String, Value>, Map<String, Value>) =
         properties.into_iter().partition(|(_, property)| table_in(property).is_some());
@@ -55,7 +60,7 @@ fn tables(out: &mut String, name: &str, table: &Value) {
         let is_list = property["type"] == "array";
         let name = if is_list { format!("[[{path}]]") } else { format!("[{path}]") };
         if let Some(table) = table_in(property) {
-            tables(out, &name, table);
+            tables(out, &name, table, written);
         }
     }
 }
@@ -78,10 +83,11 @@ fn takes(property: &Value) -> String {
     }
     if let Some(choices) = property["oneOf"].as_array().or(property["anyOf"].as_array()) {
         let names = choices.iter().filter(|choice| choice["type"] != "null");
-        let names: Vec<String> = names
+        let mut names: Vec<String> = names
             .map(|choice| choice.get("const").map_or_else(|| takes(choice), code))
             .filter(|name| !name.is_empty())
             .collect();
+        names.dedup();
         return names.join(", ");
     }
     let kinds = &property["type"];
@@ -93,10 +99,11 @@ fn takes(property: &Value) -> String {
             (Some(min), Some(max)) => format!("{min} to {max}"),
             _ => "a number".to_owned(),
         },
+        Some("number") => "a number".to_owned(),
         Some("boolean") => "`true`, `false`".to_owned(),
         Some("string") => "text".to_owned(),
         Some("array") => format!("a list of {}", takes(&property["items"])),
-        Some("object") => "a table of texts".to_owned(),
+        Some("object") => format!("a table of {}", takes(&property["additionalProperties"])),
         _ => String::new(),
     }
 }

@@ -14,7 +14,10 @@ use super::{
     Dataset, Join,
     nats::{JetStream, NatsUrl, Subject},
     route::Route,
-    value::{EnvelopeName, FieldName, FormatName, Glob, LoggerPattern, NginxLogFormat, Ranged, Zone},
+    rule::{Datatype, Rule},
+    value::{
+        EnvelopeName, FieldName, FormatName, Glob, LoggerPattern, NginxLogFormat, Ranged, ShapePatterns, Zone,
+    },
 };
 use crate::source::kubernetes;
 
@@ -111,6 +114,20 @@ pub struct Source {
     /// session, signature, cookie, credential or authorization, or have key, auth, sig, pwd or jwt as a word.
     #[serde(default)]
     pub filter_parameters: Vec<String>,
+    /// Patterns of paths, such as `/podcast/:slug` and `/files/*`: the first that a path matches is its `url.shape`, and what stands for
+    /// `:slug` becomes `url.param.slug`. `*` is one segment, or at the end any number of them. Other paths have the shape that their
+    /// numbers, UUIDs and long tokens give them.
+    #[serde(default)]
+    pub url_shapes: ShapePatterns,
+    /// Parameters of queries that become `url.param.<name>`.
+    #[serde(default)]
+    pub url_params: Vec<String>,
+    /// Types of fields that lines name themselves: `{ user_id = "string" }`. What can't be read so is kept as text in `field.<name>`.
+    #[serde(default)]
+    pub types: BTreeMap<String, Datatype>,
+    /// Which field holds the number of events that a line stands for, since whoever wrote it has sampled already. It is taken out
+    /// and becomes the event's `samplerate`.
+    pub presampled: Option<String>,
     /// Becomes `service.name`.
     pub service: Option<String>,
     /// Instead of `[honeycomb] dataset`.
@@ -152,6 +169,10 @@ pub struct Source {
     #[serde(default)]
     #[schemars(with = "Vec<Route>")]
     pub route: Vec<Spanned<Route>>,
+    /// What is dropped, thinned out or changed: the first rule that is for an event counts.
+    #[serde(default)]
+    #[schemars(with = "Vec<Rule>")]
+    pub rule: Vec<Spanned<Rule>>,
 }
 
 const fn window_s() -> Ranged<1, 86_400> {
@@ -200,6 +221,11 @@ impl Source {
             jetstream: None,
             silence_timeout_s: None,
             route: Vec::new(),
+            rule: Vec::new(),
+            url_shapes: ShapePatterns::default(),
+            url_params: Vec::new(),
+            types: BTreeMap::new(),
+            presampled: None,
         };
         source.complete();
         source
@@ -320,6 +346,12 @@ impl Source {
         let service = self.service.iter().map(|service| (SERVICE.to_owned(), service.clone()));
         let fields = self.fields.iter().map(|(name, value)| (name.0.clone(), value.clone()));
         service.chain(fields).filter(|(_, value)| !value.is_empty()).collect()
+    }
+
+    /// Its own rules.
+    #[must_use]
+    pub fn rules(&self) -> Vec<Rule> {
+        self.rule.iter().map(|rule| rule.get_ref().clone()).collect()
     }
 
     /// The names of fields that lines can't set, since configuration does, or where the lines come from.

@@ -9,7 +9,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
 };
 
-use hivetail_parsers::{ElixirFormat, Format, LogFormat, Timestamp, envelope::Envelope, names};
+use hivetail_parsers::{ElixirFormat, Format, LogFormat, Timestamp, UrlShapes, envelope::Envelope, names};
 use jiff::tz::TimeZone;
 use reqwest::Url;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -287,6 +287,20 @@ impl TryFrom<String> for Glob {
             return Err("allowed: a path, a name or a glob".to_owned());
         }
         glob::Pattern::new(&text).map(Self).map_err(|error| format!("not a glob: {}", error.msg))
+    }
+}
+
+/// Patterns of paths.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(try_from = "Vec<String>")]
+#[schemars(with = "Vec<String>")]
+pub struct ShapePatterns(pub UrlShapes);
+
+impl TryFrom<Vec<String>> for ShapePatterns {
+    type Error = String;
+
+    fn try_from(patterns: Vec<String>) -> Result<Self, String> {
+        UrlShapes::parse(&patterns).map(Self)
     }
 }
 

@@ -137,6 +137,7 @@ impl Outlet {
             partial: marks.partial,
             incomplete: marks.incomplete,
             ambiguous: false,
+            rate: 1,
         };
         self.emitter.emit(chunk, &event, lines)
     }

@@ -14,6 +14,7 @@ use crate::{
         Settings,
         lines::{Pending, Rule},
     },
+    transform::Book,
 };
 
 /// Reads lines as a source's configuration says.
@@ -32,12 +33,12 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn new(source: &Source, share: JoinShare) -> Self {
+    pub(super) fn new(source: &Source, share: JoinShare, book: &Book) -> Self {
         let constants = source.constants();
         Self {
             envelope: source.envelope.0,
             by_runtime: source.kind == SourceType::Kubernetes,
-            parser: parser(source),
+            parser: parser(source, book),
             joins: source.joins(share),
             zone: source.timezone.clone(),
             removes_reserved: constants.iter().any(|(name, _)| is_ever_parsed(name, source.envelope.0)),
@@ -159,8 +160,11 @@ impl Reader {
 }
 
 /// The parser that a source's configuration asks for.
-fn parser(source: &Source) -> Parser {
-    let parser = Parser::new(source.format.0).with_filter_parameters(source.filter_parameters.clone());
+fn parser(source: &Source, book: &Book) -> Parser {
+    let parser = Parser::new(source.format.0)
+        .with_secret_names(book.secret_names.clone())
+        .with_filter_parameters(source.filter_parameters.clone())
+        .with_url_shapes(source.url_shapes.0.clone().with_params(source.url_params.clone()));
     match (&source.log_format, &source.elixir_format) {
         (Some(log_format), _) => parser.with_log_format(log_format.0.clone()),
         (None, Some(pattern)) => parser.with_elixir_format(pattern.0.clone()),

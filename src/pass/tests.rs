@@ -1,11 +1,14 @@
 //! Tests of the pass as a whole.
 
+use std::collections::BTreeMap;
+
 use hivetail_parsers::envelope::Envelope;
 
 use super::*;
 use crate::{
-    config::{FieldName, SourceType},
+    config::{Columns, FieldName, Redaction, Rule, SourceType, Transform},
     frame::LineBuffer,
+    transform::Sections,
 };
 
 fn facts() -> StreamFacts {
@@ -13,7 +16,11 @@ fn facts() -> StreamFacts {
 }
 
 fn buffer(text: &[u8]) -> LineBuffer {
-    let mut buffer = LineBuffer::new(1_000);
+    buffer_of(text, 1_000)
+}
+
+fn buffer_of(text: &[u8], line_bytes_max: usize) -> LineBuffer {
+    let mut buffer = LineBuffer::new(line_bytes_max);
     let filled: Result<usize, ()> = buffer.fill(|room, _| {
         room[..text.len()].copy_from_slice(text);
         Ok(text.len())
@@ -25,7 +32,14 @@ fn buffer(text: &[u8]) -> LineBuffer {
 
 fn pass(dataset: &str) -> Pass {
     let template = Template::parse(dataset).unwrap();
-    Pass::new(&Source::new(SourceType::File), &template, Arc::default(), Spares::default(), 1 << 20)
+    Pass::new(
+        &Source::new(SourceType::File),
+        &template,
+        Arc::default(),
+        Spares::default(),
+        1 << 20,
+        &Arc::default(),
+    )
 }
 
 const NOW: Moment = Moment::at(Timestamp::from_ns(0));
@@ -48,7 +62,7 @@ fn what_configuration_sets_input_does_not() {
     let mut source = Source::new(SourceType::File);
     source.fields.insert(FieldName("client.address".to_owned()), "hidden".to_owned());
     let template = Template::parse("d").unwrap();
-    let mut pass = Pass::new(&source, &template, Arc::default(), Spares::default(), 1 << 20);
+    let mut pass = Pass::new(&source, &template, Arc::default(), Spares::default(), 1 << 20, &Arc::default());
     let line = b"1.2.3.4 - - [21/Nov/2026:20:52:42 +0000] \"GET / HTTP/1.1\" 200 2 \"-\" \"curl\"\n";
     let mut constants = Constants::default();
     constants.push("client.address", "hidden");
@@ -62,7 +76,7 @@ fn events(envelope: Envelope, text: &[u8]) -> (Vec<String>, Passed) {
     let mut source = Source::new(SourceType::File);
     source.envelope.0 = envelope;
     let template = Template::parse("d").unwrap();
-    let mut pass = Pass::new(&source, &template, Arc::default(), Spares::default(), 1 << 20);
+    let mut pass = Pass::new(&source, &template, Arc::default(), Spares::default(), 1 << 20, &Arc::default());
     let chunk = pass.run(buffer(text).lines(), &facts(), NOW, usize::MAX);
     let rest = pass.flush(NOW, usize::MAX);
     let runs = chunk.runs.into_iter().chain(rest.runs);
@@ -114,7 +128,7 @@ fn each_dataset_has_its_run() {
 fn on_a_kubernetes_node_each_line_tells_its_runtime() {
     let source = Source::new(SourceType::Kubernetes);
     let template = Template::parse("d").unwrap();
-    let mut pass = Pass::new(&source, &template, Arc::default(), Spares::default(), 1 << 20);
+    let mut pass = Pass::new(&source, &template, Arc::default(), Spares::default(), 1 << 20, &Arc::default());
     let lines = b"2026-05-11T14:58:44.2Z stdout F {\"service.name\":\"x\",\"a\":1}\n\
         {\"log\":\"b\\n\",\"stream\":\"stderr\",\"time\":\"2026-05-11T14:58:45Z\"}\n\
         \0\0{\"log\":\"c\\n\",\"stream\":\"stderr\",\"time\":\"2026-05-11T14:58:46Z\"}\n";
@@ -126,4 +140,51 @@ fn on_a_kubernetes_node_each_line_tells_its_runtime() {
         assert!(events.contains(told), "{told}: {events}");
     }
     assert_eq!(events.matches("\"log.iostream\":\"stderr\"").count(), 2, "{events}");
+}
+
+/// What a transform decides does not depend on how often an event has to come until it finds room, nor is it counted twice.
+#[test]
+fn an_event_without_room_is_decided_as_it_was() {
+    let rules = "[[rule]]\nname = \"drop\"\nwhen = [{ field = \"n\", operator = \"=\", value = 7 }]\ndrop = true\n\
+        [[rule]]\nname = \"by kind\"\nwhen = [{ field = \"kind\", operator = \"exists\" }]\n\
+        sampler = { type = \"ema-throughput\", goal_throughput_per_s = 1, initial_sample_rate = 3, field_list = [\"kind\"] }\n\
+        [[rule]]\nname = \"by id\"\nsampler = { type = \"deterministic\", sample_rate = 3 }\n";
+    let lines: String = (0..90)
+        .map(|n| match n % 3 {
+            0 => format!("{{\"n\":{},\"kind\":\"{}\"}}\n", n % 10, n % 4),
+            _ => format!("{{\"n\":{},\"request_id\":\"r{}\"}}\n", n % 10, n / 2),
+        })
+        .collect();
+    let buffer = buffer_of(lines.as_bytes(), 1 << 16);
+    let passed = |room_bytes: usize| {
+        let written: BTreeMap<String, Vec<Rule>> = toml::from_str(rules).unwrap();
+        let sections = Sections {
+            transform: &Transform::default(),
+            rules: &written["rule"],
+            redaction: &Redaction::default(),
+            columns: &Columns::default(),
+        };
+        let book = Arc::new(Book::new(sections, None).unwrap().with_seed(7));
+        let (source, template) = (Source::new(SourceType::Stdin), Template::parse("d").unwrap());
+        let mut pass = Pass::new(&source, &template, Arc::default(), Spares::default(), 1 << 20, &book);
+        let (mut events, mut lost, mut from) = (Vec::new(), [0, 0], 0);
+        loop {
+            let rest = buffer.lines().skip_while(|line| line.start < from);
+            let chunk = pass.run(rest, &facts(), NOW, room_bytes);
+            events.extend(chunk.runs.into_iter().flat_map(|run| run.events));
+            for (sum, claims) in lost.iter_mut().zip([&chunk.filtered, &chunk.sampled]) {
+                *sum += claims.iter().map(|claim| claim.events).sum::<u32>();
+            }
+            from = chunk.end.max(from);
+            if !chunk.more {
+                break;
+            }
+        }
+        (String::from_utf8(events).unwrap(), lost, book.tallies())
+    };
+    let all = passed(usize::MAX);
+    assert!(all.1[0] == 9 && all.1[1] > 30 && all.0.matches("\"samplerate\":3,").count() > 10, "{all:?}");
+    for room in [500, 700, 1_000, 1_500, 3_000] {
+        assert_eq!(passed(room), all, "{room}");
+    }
 }

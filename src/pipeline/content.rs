@@ -22,6 +22,9 @@ impl SourceContent {
         for route in &mut source.route {
             *route = Spanned::new(0..0, route.get_ref().clone());
         }
+        for rule in &mut source.rule {
+            *rule = Spanned::new(0..0, rule.get_ref().clone());
+        }
         let files = [
             &source.password_file,
             &source.token_file,
@@ -49,6 +52,7 @@ struct Rest {
     config: String,
     key: String,
     ca_file: Option<Vec<u8>>,
+    hash_key: Option<Vec<u8>>,
 }
 
 /// What one job makes of another.
@@ -68,6 +72,12 @@ impl Content {
     pub fn of(job: &Job) -> Self {
         let mut config = job.config.clone();
         let sources = std::mem::take(&mut config.source);
+        for rule in &mut config.rule {
+            *rule = Spanned::new(0..0, rule.get_ref().clone());
+        }
+        for rule in &mut config.redaction.rule {
+            *rule = Spanned::new(0..0, rule.get_ref().clone());
+        }
         Self {
             sources: sources.iter().map(|source| SourceContent::of(source.get_ref())).collect(),
             rest: Rest {
@@ -75,6 +85,7 @@ impl Content {
                 config: format!("{config:?} {}", job.config.drops_from_spool()),
                 key: job.api_key.key.expose_secret().to_owned(),
                 ca_file: config.deliver.ca_file.as_ref().and_then(|path| fs::read(path).ok()),
+                hash_key: config.redaction.hash_key_file.as_ref().and_then(|path| fs::read(path).ok()),
             },
         }
     }

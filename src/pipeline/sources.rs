@@ -290,10 +290,10 @@ struct Spawner<'a> {
 
 impl Spawner<'_> {
     fn feed(&self, source: &Source) -> Feed {
-        let Shared { flow, ledger, metrics, clock, datasets, holds, spares, joins, .. } = self.shared;
+        let Shared { flow, ledger, metrics, clock, datasets, holds, spares, joins, book, .. } = self.shared;
         let template = &self.job.config.honeycomb.dataset.0;
         Feed {
-            pass: Pass::new(source, template, Arc::clone(datasets), spares.clone(), joins.clone()),
+            pass: Pass::new(source, template, Arc::clone(datasets), spares.clone(), joins.clone(), book),
             replayable: source.is_replayable(),
             flow: flow.clone(),
             ledger: Arc::clone(ledger),

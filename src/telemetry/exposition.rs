@@ -46,11 +46,25 @@ impl Collector for Snapshot {
             ("lines", "lines by what became of them", "outcome", outcomes),
             ("events_retried", retried, "cause", counters(&self.retried)),
             ("events_refused", "events refused for good, by status", "status", counters(&self.refused)),
+            (
+                "events_redacted",
+                "events that a redaction rule has changed",
+                "rule",
+                counters(&self.redactions),
+            ),
         ];
         for (name, help, label, counters) in families {
             let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
             for (value, count) in &counters {
                 ConstCounter::new(*count).encode(family.encode_family(&[(label, value.as_str())])?)?;
+            }
+        }
+        let help = "events that a rule was for, by what became of them";
+        let mut family = encoder.encode_descriptor("rule_events", help, None, MetricType::Counter)?;
+        for (rule, outcomes) in &self.rules {
+            for (outcome, count) in outcomes {
+                let labels = [("rule", rule.as_str()), ("outcome", outcome.as_str())];
+                ConstCounter::new(*count).encode(family.encode_family(&labels)?)?;
             }
         }
         let bytes = "bytes of a file that have no outcome";

@@ -18,6 +18,7 @@ use crate::{
     checkpoint::{Register, StreamState},
     clock::Clock,
     spool::Spool,
+    transform::Book,
 };
 
 /// So many streams are told one by one: those that are behind most.
@@ -31,6 +32,8 @@ pub struct Instruments {
     pub ledger: Arc<SharedLedger>,
     /// All else.
     pub metrics: Arc<Metrics>,
+    /// Rules.
+    pub book: Arc<Book>,
     /// The files.
     pub register: Arc<Register>,
     /// The byte budget.
@@ -56,6 +59,12 @@ pub struct Snapshot {
     pub retried: BTreeMap<String, u64>,
     /// Events refused for good, by the status.
     pub refused: BTreeMap<String, u64>,
+    /// Events that each rule was for, by what became of them.
+    #[serde(default)]
+    pub rules: BTreeMap<String, BTreeMap<String, u64>>,
+    /// Events that each redaction rule has changed.
+    #[serde(default)]
+    pub redactions: BTreeMap<String, u64>,
     /// The files, those that are behind most first.
     pub streams: Vec<StreamState>,
     /// Why nothing was taken last, if nothing was.
@@ -69,6 +78,8 @@ pub struct Snapshot {
 pub struct Readings<'a> {
     /// Where most are.
     pub metrics: &'a Metrics,
+    /// Rules.
+    pub book: &'a Book,
     /// Lines' outcomes.
     pub lines: Counts,
     /// The byte budget.
@@ -96,6 +107,7 @@ impl Instruments {
         streams.sort_by(|one, other| (other.lag_bytes, &one.path).cmp(&(one.lag_bytes, &other.path)));
         let readings = Readings {
             metrics: &self.metrics,
+            book: &self.book,
             lines,
             flow: &self.flow,
             streams: streams.len() as u64,
@@ -112,6 +124,8 @@ impl Instruments {
             numbers,
             retried: self.metrics.retried.all(),
             refused: self.metrics.refused.all(),
+            rules: self.book.tallies(),
+            redactions: self.book.redactions(),
             streams,
             trouble: self.metrics.trouble.reason(),
             stuck_s: self.metrics.trouble.stuck_since().map(age),
@@ -126,12 +140,16 @@ impl Instruments {
         tracing::info!(
             read = counts.read,
             accepted = counts.accepted,
+            filtered = counts.filtered,
+            sampled = counts.sampled,
             joined = counts.joined,
             recovered = counts.recovered,
             unparsed = get(&metrics.unparsed),
             blank = counts.blank,
             cut = get(&metrics.cut),
             truncated = get(&metrics.truncated),
+            fields_overflowed = self.book.fields_overflowed(),
+            shapes_overflowed = self.book.shapes_overflowed(),
             evicted = get(&metrics.evicted),
             missed_bytes = get(&metrics.missed_bytes),
             nul_bytes = get(&metrics.nul_bytes),

@@ -95,6 +95,18 @@ pub const NUMBERS: &[Number] = &[
         |now| get(&now.metrics.truncated),
     ),
     counter(
+        "fields_overflowed",
+        Count,
+        "fields put into `field.overflow`, since `[columns]` gives them no column of their own",
+        |now| now.book.fields_overflowed(),
+    ),
+    counter(
+        "shapes_overflowed",
+        Count,
+        "events whose `url.shape` is `/…`, since there are as many as `transform.url_shapes_max` allows",
+        |now| now.book.shapes_overflowed(),
+    ),
+    counter(
         "joins_evicted",
         Count,
         "events of several lines that had to end early, since too many were open",

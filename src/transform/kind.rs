@@ -32,20 +32,11 @@ impl Kind {
             Self::Robot => "robot",
         }
     }
-
-    /// The name of all of them, in the configuration.
-    #[must_use]
-    pub const fn preset(self) -> &'static str {
-        match self {
-            Self::HealthCheck => "health-checks",
-            Self::Robot => "robots",
-        }
-    }
 }
 
 /// The kinds that are asked for, and the agents that were seen lately.
 #[derive(Clone, Debug)]
-pub struct Kinds {
+pub(crate) struct Kinds {
     health_checks: bool,
     robots: bool,
     key: Key,
@@ -56,7 +47,7 @@ pub struct Kinds {
 impl Kinds {
     /// Those kinds.
     #[must_use]
-    pub fn new(asked: &[Kind]) -> Self {
+    pub(crate) fn new(asked: &[Kind]) -> Self {
         Self {
             health_checks: asked.contains(&Kind::HealthCheck),
             robots: asked.contains(&Kind::Robot),
@@ -68,7 +59,7 @@ impl Kinds {
     /// What the client is, if it is asked for. An agent is of one kind: monitoring that also calls itself a robot is a
     /// health check, and nothing if only robots are asked for. The path has no query.
     #[inline]
-    pub fn kind_of(&mut self, user_agent: Option<&[u8]>, path: Option<&[u8]>) -> Option<Kind> {
+    pub(crate) fn kind_of(&mut self, user_agent: Option<&[u8]>, path: Option<&[u8]>) -> Option<Kind> {
         if self.health_checks && path.is_some_and(paths::is_health_check) {
             return Some(Kind::HealthCheck);
         }

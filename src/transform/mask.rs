@@ -18,15 +18,15 @@ mod email;
 mod hash;
 mod pattern;
 
-pub use hash::HashKey;
-pub use pattern::{Pattern, regex_of};
+pub(crate) use hash::HashKey;
+pub(crate) use pattern::Pattern;
 
 /// What is put in the place of what is taken out; the parsers put the same.
 const FILTERED: &str = "[FILTERED]";
 
 /// What is to be masked, and how.
 #[derive(Clone, Debug)]
-pub enum Mask {
+pub(crate) enum Mask {
     /// IP addresses lose what tells a subscriber: IPv4 keeps 24 bits, IPv6 keeps 48.
     Ip,
     /// E-mail addresses go.
@@ -42,7 +42,7 @@ pub enum Mask {
 impl Mask {
     /// The text after masking; `None` when nothing in it changes.
     #[must_use]
-    pub fn apply<'a>(&self, text: &'a [u8], scratch: &'a Scratch) -> Option<&'a [u8]> {
+    pub(crate) fn apply<'a>(&self, text: &'a [u8], scratch: &'a Scratch) -> Option<&'a [u8]> {
         match self {
             Self::Ip => replaced(text, scratch, address::next),
             Self::Email => replaced(text, scratch, email::next),

@@ -38,8 +38,14 @@ fn events(format: &str, log: &[u8]) -> String {
     let mut source = Source::new(SourceType::Stdin);
     source.format = FormatName(Format::from_name(format).unwrap_or(Format::Auto));
     source.envelope = EnvelopeName(Envelope::from_name(format).unwrap_or_default());
-    let mut pass =
-        Pass::new(&source, &Template::parse("one").unwrap(), Arc::default(), Spares::default(), 1 << 24);
+    let mut pass = Pass::new(
+        &source,
+        &Template::parse("one").unwrap(),
+        Arc::default(),
+        Spares::default(),
+        1 << 24,
+        &Arc::default(),
+    );
     let facts = StreamFacts::new(Constants::default());
     let now = Moment::at(timestamp::rfc3339(b"2026-11-21T23:00:00Z").unwrap());
     let mut buffer = LineBuffer::framed(pass.framing(), 1 << 20);

@@ -124,7 +124,8 @@ impl Run {
         source.format = FormatName(Format::Phoenix);
         source.envelope = EnvelopeName(envelope);
         let dataset = Template::parse("one").unwrap();
-        let pass = Pass::new(&source, &dataset, Arc::default(), Spares::default(), join_bytes_max);
+        let pass =
+            Pass::new(&source, &dataset, Arc::default(), Spares::default(), join_bytes_max, &Arc::default());
         Self { pass, ledger: Ledger::default(), events: Vec::new(), room }
     }
 

@@ -31,3 +31,4 @@ mod spool;
 mod support;
 mod systemd;
 mod tailing;
+mod transform;

@@ -243,6 +243,7 @@ impl Open {
             partial: false,
             incomplete: false,
             ambiguous: self.state.ambiguous,
+            rate: 1,
         }
     }
 

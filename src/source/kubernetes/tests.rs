@@ -6,7 +6,7 @@ use hivetail_parsers::{Record, Timestamp};
 use serde_json::{Value as Json, json};
 
 use super::*;
-use crate::encode::{Encoder, Event};
+use crate::encode::{Encoder, Event, Place};
 
 const ID: &str = "b1946ac92492d2347c6235b4d2611184b1946ac92492d2347c6235b4d2611184";
 
@@ -126,9 +126,10 @@ fn told(container: &Container, configured: &[(String, String)]) -> Json {
         partial: false,
         incomplete: false,
         ambiguous: false,
+        rate: 1,
     };
     let mut out = Vec::new();
-    Encoder::default().event(&mut out, &event);
+    Encoder::default().event(&mut out, &event, |_| Place::Column);
     out.pop();
     let mut event: Json = serde_json::from_slice(&out).unwrap();
     let fields = event["data"].as_object_mut().unwrap();

@@ -188,7 +188,6 @@ fn only_what_is_asked_for_is_told() {
         assert_eq!(told, expected, "{asked:?}");
     }
     assert_eq!([Kind::HealthCheck, Kind::Robot].map(Kind::name), ["health-check", "robot"]);
-    assert_eq!([Kind::HealthCheck, Kind::Robot].map(Kind::preset), ["health-checks", "robots"]);
 }
 
 #[test]

@@ -6,22 +6,22 @@ use std::fmt;
 
 use aws_lc_rs::hmac;
 
-/// A shorter key can be found by trying.
-const KEY_BYTES_MIN: usize = 16;
-
 const HEX_LEN: usize = 64;
 
 /// The key of a hash; a large one, as it is kept ready for use.
 #[derive(Clone)]
-pub struct HashKey(Box<hmac::Key>);
+pub(crate) struct HashKey(Box<hmac::Key>);
 
 impl HashKey {
+    /// A shorter key can be found by trying.
+    pub(crate) const BYTES_MIN: usize = 16;
+
     /// A key of those bytes.
     ///
     /// # Errors
     /// When there are fewer than 16.
-    pub fn new(bytes: &[u8]) -> Result<Self, &'static str> {
-        if bytes.len() < KEY_BYTES_MIN {
+    pub(crate) fn new(bytes: &[u8]) -> Result<Self, &'static str> {
+        if bytes.len() < Self::BYTES_MIN {
             return Err("the key has fewer than 16 bytes");
         }
         Ok(Self(Box::new(hmac::Key::new(hmac::HMAC_SHA256, bytes))))

@@ -9,33 +9,17 @@
 use std::sync::{Mutex, PoisonError};
 
 use hivetail_parsers::Scratch;
-use regex::bytes::{CaptureLocations, Regex, RegexBuilder};
+use regex::bytes::{CaptureLocations, Regex};
 
 use super::{Edit, FILTERED, replaced};
-
-/// The most memory that a compiled expression takes.
-const PATTERN_BYTES_MAX: usize = 1_000_000;
+use crate::transform::pattern::compile;
 
 /// The group that is replaced instead of the whole match.
 const GROUP: &str = "secret";
 
-/// A regular expression over bytes, of bounded size.
-///
-/// # Errors
-/// When it is none: in one line, why.
-pub fn regex_of(text: &str) -> Result<Regex, String> {
-    let built = RegexBuilder::new(text).unicode(false).size_limit(PATTERN_BYTES_MAX).build();
-    // The library draws a picture of several lines; its last one says what is wrong.
-    built.map_err(|error| {
-        let picture = error.to_string();
-        let last = picture.lines().last().unwrap_or_default().trim();
-        format!("no regular expression: {}", last.strip_prefix("error: ").unwrap_or(last))
-    })
-}
-
 /// What is to be replaced.
 #[derive(Debug)]
-pub struct Pattern {
+pub(crate) struct Pattern {
     regex: Regex,
     group: Option<Group>,
 }
@@ -66,8 +50,8 @@ impl Pattern {
     ///
     /// # Errors
     /// When it is none, or matches where nothing is.
-    pub fn new(text: &str) -> Result<Self, String> {
-        let regex = regex_of(text)?;
+    pub(crate) fn new(text: &str) -> Result<Self, String> {
+        let regex = compile(text)?;
         if regex.is_match(b"") {
             return Err("it matches the empty text".to_owned());
         }

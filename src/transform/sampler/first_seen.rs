@@ -1,6 +1,7 @@
 //! What was not seen for a while: the first event of a key, the first exception of its kind.
 //!
-//! Takes keys and the time, says whether a key is new. A key is first if it was not seen for a window.
+//! Takes keys and the time, says whether a key is new: the first of its kind, or the first after the window that began with that
+//! one.
 //!
 //! Invariant: it remembers so many keys at most. While it is full, what it does not know is not first, so that whoever
 //! makes up keys does not get all of them shipped.
@@ -15,7 +16,7 @@ use hivetail_parsers::Timestamp;
 /// So many keys are remembered at most.
 const KEYS_MAX: usize = 10_000;
 
-/// When keys were last seen.
+/// When keys were first seen in their window.
 #[derive(Debug)]
 pub struct FirstSeen {
     window_s: i64,
@@ -38,7 +39,7 @@ impl FirstSeen {
         }
     }
 
-    /// Whether this key was not seen for a window.
+    /// Whether this key is the first of a window.
     #[must_use]
     pub fn is_first(&self, key: &[u8], now: Timestamp) -> bool {
         match self.seen.get(&self.hasher.hash_one(key)) {
@@ -55,10 +56,13 @@ impl FirstSeen {
             self.sweep_at = now.plus_seconds((window_s / 8).max(1));
         }
         let hash = self.hasher.hash_one(key);
-        if self.seen.len() < KEYS_MAX {
-            self.seen.insert(hash, now);
-        } else if let Some(seen) = self.seen.get_mut(&hash) {
-            *seen = now;
+        let is_full = self.seen.len() >= KEYS_MAX;
+        match self.seen.get_mut(&hash) {
+            // The window began with the first of them: a key that never rests is first again in the next one.
+            Some(seen) if is_within(*seen, now, self.window_s) => {}
+            Some(seen) => *seen = now,
+            None if is_full => {}
+            None => drop(self.seen.insert(hash, now)),
         }
     }
 
@@ -91,14 +95,14 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_first_if_it_was_not_seen_for_a_window() {
+    fn a_key_is_first_once_a_window() {
         let mut first = FirstSeen::new(60);
         let steps = [
             (0, "a", true),
             (0, "a", false),
             (1, "b", true),
             (59, "a", false),
-            (118, "a", false),
+            (118, "a", true),
             (118, "b", true),
             (178, "a", true),
             // The clock is set back, and runs on.

@@ -87,7 +87,14 @@ impl Rig {
         let metrics: Arc<Metrics> = Arc::default();
         let template = Template::field("service.name");
         let feed = Feed {
-            pass: Pass::new(&self.config, &template, Arc::default(), Spares::default(), 1 << 20),
+            pass: Pass::new(
+                &self.config,
+                &template,
+                Arc::default(),
+                Spares::default(),
+                1 << 20,
+                &Arc::default(),
+            ),
             replayable: true,
             flow: Flow::new(1 << 30),
             ledger: Arc::<SharedLedger>::default(),

@@ -1,0 +1,143 @@
+//! The column guard: which names that input gave to fields become columns of a dataset.
+//!
+//! Takes a dataset and a name, says what becomes of the field. Honeycomb refuses whole requests once a dataset has too many
+//! columns, so only so many names are let through; all others share `field.overflow`. Names of the contract always have one.
+//!
+//! Invariant: what is let through once is always let through; nothing is lost that `deny` does not name.
+
+use std::{
+    collections::{HashMap, HashSet},
+    hash::{BuildHasher, RandomState},
+    sync::Arc,
+};
+
+use hivetail_parsers::names::is_written_out;
+
+use super::{Book, book::lock, names::Names};
+use crate::{config::transform::Columns, dataset::DatasetId, encode::Place};
+
+/// How many names a pass remembers without asking the others.
+const REMEMBERED_MAX: usize = 20_000;
+
+/// What all passes share.
+#[derive(Debug)]
+pub(crate) struct ColumnGuard {
+    max: usize,
+    allow: Names,
+    deny: Names,
+    hasher: RandomState,
+    columns: HashMap<DatasetId, HashSet<u64>>,
+    /// Datasets of which it was said that there are too many names.
+    told: HashSet<DatasetId>,
+    pub(crate) overflowed: u64,
+}
+
+impl Default for ColumnGuard {
+    fn default() -> Self {
+        Self::new(&Columns::default())
+    }
+}
+
+impl ColumnGuard {
+    pub(crate) fn new(written: &Columns) -> Self {
+        Self {
+            max: written.max.get(),
+            allow: Names::new(&written.allow),
+            deny: Names::new(&written.deny),
+            hasher: RandomState::new(),
+            columns: HashMap::new(),
+            told: HashSet::new(),
+            overflowed: 0,
+        }
+    }
+
+    fn place(&mut self, dataset: DatasetId, name: &[u8]) -> Place {
+        let place = self.decide(dataset, name);
+        self.overflowed += u64::from(place == Place::Overflow);
+        place
+    }
+
+    fn decide(&mut self, dataset: DatasetId, name: &[u8]) -> Place {
+        if is_written_out(name) {
+            return Place::Column;
+        }
+        if self.deny.has(name) {
+            return Place::Nowhere;
+        }
+        if !self.allow.is_empty() && !self.allow.has(name) {
+            return Place::Overflow;
+        }
+        let hash = self.hasher.hash_one(name);
+        let columns = self.columns.entry(dataset).or_default();
+        if columns.len() >= self.max && !columns.contains(&hash) {
+            if self.told.insert(dataset) {
+                tracing::warn!(
+                    columns = self.max,
+                    field = %String::from_utf8_lossy(name),
+                    "a dataset has as many columns as [columns] max allows: further names go into field.overflow"
+                );
+            }
+            return Place::Overflow;
+        }
+        columns.insert(hash);
+        Place::Column
+    }
+}
+
+/// One pass's memory of what was decided.
+#[derive(Debug)]
+pub(crate) struct Places {
+    book: Arc<Book>,
+    known: HashSet<(DatasetId, u64)>,
+    hasher: RandomState,
+}
+
+impl Places {
+    pub(crate) fn new(book: Arc<Book>) -> Self {
+        Self { book, known: HashSet::new(), hasher: RandomState::new() }
+    }
+
+    /// What becomes of a field of that name.
+    pub(crate) fn of(&mut self, dataset: DatasetId, name: &[u8]) -> Place {
+        let key = (dataset, self.hasher.hash_one(name));
+        if self.known.contains(&key) {
+            return Place::Column;
+        }
+        let place = lock(&self.book.columns).place(dataset, name);
+        // There is no end to names that overflow: only what becomes a column is remembered.
+        if place == Place::Column && self.known.len() < REMEMBERED_MAX {
+            self.known.insert(key);
+        }
+        place
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{config::value::Ranged, dataset::Datasets};
+
+    #[test]
+    fn so_many_names_become_columns_of_a_dataset() {
+        let mut datasets = Datasets::default();
+        let (one, other) = (datasets.id("one"), datasets.id("other"));
+        let book = Arc::new(Book::default());
+        *lock(&book.columns) = ColumnGuard::new(&Columns { max: Ranged::new(2), ..Columns::default() });
+        let mut places = Places::new(Arc::clone(&book));
+        let mut of = |dataset, name: &str| places.of(dataset, name.as_bytes());
+        assert_eq!([of(one, "a"), of(one, "b"), of(one, "a")], [Place::Column; 3]);
+        assert_eq!([of(one, "c"), of(one, "c")], [Place::Overflow; 2]);
+        assert_eq!([of(one, "b"), of(other, "c")], [Place::Column; 2]);
+        assert_eq!(Places::new(book).of(one, b"a"), Place::Column, "another pass, the same dataset");
+    }
+
+    #[test]
+    fn lists_decide_first() {
+        let dataset = Datasets::default().id("one");
+        let list = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let written = Columns { allow: list(&["user.*"]), deny: list(&["user.ssn"]), ..Columns::default() };
+        let mut guard = ColumnGuard::new(&written);
+        let places = ["user.id", "user.ssn", "x"].map(|name| guard.place(dataset, name.as_bytes()));
+        assert_eq!(places, [Place::Column, Place::Nowhere, Place::Overflow]);
+    }
+}
