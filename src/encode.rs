@@ -37,42 +37,86 @@ const AHEAD_S_MAX: i64 = 3_600;
 #[derive(Clone, Debug, Default)]
 pub struct Constants {
     json: Vec<u8>,
-    fields: Vec<(String, Constant)>,
+    fields: Vec<Constant>,
     /// Where the stream's events go, if they decide that.
     pub destination: Option<Destination>,
 }
 
 #[derive(Clone, Debug)]
-enum Constant {
+struct Constant {
+    name: String,
+    value: ConstantValue,
+    /// Where it ends in the JSON of all of them.
+    end: usize,
+}
+
+#[derive(Clone, Debug)]
+enum ConstantValue {
     Text(String),
     Int(i64),
 }
+
+/// Constants that an event does not have, since a rule has changed them: the bits of their numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Hidden(u128);
 
 impl Constants {
     /// Adds a text field, unless it is empty.
     pub fn push(&mut self, name: &str, text: &str) {
         if !text.is_empty() {
-            write_key(&mut self.json, &Key::Free(name.as_bytes()), &mut Cuts::default());
-            write_string(&mut self.json, text.as_bytes());
-            self.fields.push((name.to_owned(), Constant::Text(text.to_owned())));
+            self.push_value(name, ConstantValue::Text(text.to_owned()));
         }
     }
 
     /// Adds a whole number.
     pub fn push_int(&mut self, name: &str, value: i64) {
-        write_key(&mut self.json, &Key::Free(name.as_bytes()), &mut Cuts::default());
-        write_number(&mut self.json, value);
-        self.fields.push((name.to_owned(), Constant::Int(value)));
+        self.push_value(name, ConstantValue::Int(value));
     }
 
-    /// The value of that field.
-    #[must_use]
-    pub fn get(&self, name: &str) -> Option<Value<'_>> {
-        let (_, constant) = self.fields.iter().find(|(own, _)| own == name)?;
-        Some(match constant {
-            Constant::Text(text) => Value::text(text),
-            Constant::Int(value) => Value::Int(*value),
-        })
+    fn push_value(&mut self, name: &str, value: ConstantValue) {
+        write_key(&mut self.json, &Key::Free(name.as_bytes()), &mut Cuts::default());
+        write_value(&mut self.json, value.as_value());
+        self.fields.push(Constant { name: name.to_owned(), value, end: self.json.len() });
+    }
+
+    /// Their names and values, by their numbers.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, Value<'_>)> {
+        self.fields.iter().map(|field| (field.name.as_str(), field.value.as_value()))
+    }
+
+    fn write(&self, out: &mut Vec<u8>, hidden: Hidden) {
+        if hidden == Hidden::default() {
+            return out.extend_from_slice(&self.json);
+        }
+        let mut start = 0;
+        for (index, field) in self.fields.iter().enumerate() {
+            if !hidden.has(index) {
+                out.extend_from_slice(&self.json[start..field.end]);
+            }
+            start = field.end;
+        }
+    }
+}
+
+impl ConstantValue {
+    const fn as_value(&self) -> Value<'_> {
+        match self {
+            Self::Text(text) => Value::Text(text.as_bytes()),
+            Self::Int(value) => Value::Int(*value),
+        }
+    }
+}
+
+impl Hidden {
+    /// Hides one. There are hardly more than a hundred; those beyond the bits stay.
+    pub const fn hide(&mut self, index: usize) {
+        if index < u128::BITS as usize {
+            self.0 |= 1 << index;
+        }
+    }
+
+    const fn has(self, index: usize) -> bool {
+        index < u128::BITS as usize && self.0 & (1 << index) != 0
     }
 }
 
@@ -97,6 +141,8 @@ pub struct Event<'e, 'a> {
     pub ambiguous: bool,
     /// How many events it stands for; at least 1.
     pub rate: u32,
+    /// Which of the stream's fields it does not have.
+    pub hidden: Hidden,
 }
 
 impl<'e> Event<'e, '_> {
@@ -115,7 +161,12 @@ impl<'e> Event<'e, '_> {
             "meta.partial" => flag(self.partial),
             "meta.ambiguous" => flag(self.ambiguous),
             "meta.signal_type" => Some(Value::text("log")),
-            _ => self.constants.get(name),
+            _ => {
+                let mut constants = self.constants.fields().enumerate();
+                constants
+                    .find(|(index, (own, _))| *own == name && !self.hidden.has(*index))
+                    .map(|(_, (_, value))| value)
+            }
         }
     }
 }
@@ -181,7 +232,7 @@ impl Encoder {
             write_number(out, event.rate);
         }
         out.extend_from_slice(b",\"data\":{\"meta.signal_type\":\"log\"");
-        out.extend_from_slice(&event.constants.json);
+        event.constants.write(out, event.hidden);
         write_own(out, event, source);
         let room = start + EVENT_BYTES_MAX - TAIL_BYTES;
         let fields_max = FIELDS_MAX - OWN_FIELDS_MAX - event.constants.fields.len();
@@ -367,6 +418,7 @@ mod tests {
             incomplete: false,
             ambiguous: false,
             rate: 1,
+            hidden: Hidden::default(),
         };
         Encoder::default().event(&mut out, &event, |_| Place::Column);
         assert_eq!(out.pop(), Some(b','));

@@ -30,7 +30,7 @@ use std::sync::{Arc, atomic::Ordering};
 
 pub use book::{Book, SavedSamplers, Sections};
 pub(crate) use columns::Places;
-use hivetail_parsers::{Key, Record, Scratch, Timestamp, Value};
+use hivetail_parsers::{Record, Scratch, Timestamp, Value};
 pub use journal::{Told, ToldFate};
 pub use kind::Kind;
 
@@ -60,11 +60,10 @@ const ERROR_STATUS_MIN: f64 = 500.0;
 /// What becomes of an event.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Fate<'r, 'e> {
-    /// It is shipped as that record.
+    /// It is shipped.
     Shipped {
-        record: &'r Record<'e>,
-        /// How many events it stands for.
-        rate: u32,
+        /// As it is now, with the number of events that it stands for.
+        event: Event<'r, 'e>,
         /// Where it goes, instead of its source's dataset.
         dataset: Option<&'r Template>,
     },
@@ -138,20 +137,20 @@ impl Transform {
         draft: &mut Record<'e>,
         settle: impl FnOnce(Fate<'_, 'e>) -> bool,
     ) -> bool {
-        let mut draft = Draft::new(event.record, draft);
+        let mut draft = Draft::new(event, draft);
         let carried = self.carried_rate(&mut draft);
         self.tell_apart(&mut draft, scratch);
-        let (outcome, by) = self.rule(event, &mut draft, scratch);
+        let (outcome, by) = self.rule(&mut draft, scratch);
         let (settled, done) = match (outcome, by) {
             (Outcome::Drop, _) => (settle(Fate::Filtered), Done::FILTERED),
             (Outcome::Sample(spares), Some(by)) => {
-                self.sample(event, &mut draft, scratch, &Sampled { by, spares, carried }, settle)
+                self.sample(&mut draft, scratch, &Sampled { by, spares, carried }, settle)
             }
-            _ => self.ship(event, &mut draft, scratch, carried, settle),
+            _ => self.ship(&mut draft, scratch, carried, settle),
         };
         if settled {
             self.matched.iter().for_each(|index| self.rules[*index].1.tally.add(done.tallied));
-            self.tell(&Event { record: draft.record(), ..*event }, done);
+            self.tell(&draft.event(), done);
         }
         settled
     }
@@ -186,11 +185,11 @@ impl Transform {
         }
         let (mut shape, mut path, mut agent) = (None, None, None);
         for field in draft.record().fields() {
-            if let (Key::Known(name), Value::Text(text)) = (field.key, field.value) {
-                match name {
-                    "url.shape" => shape = Some(text),
-                    "url.path" => path = Some(text),
-                    "user_agent.original" => agent = Some(text),
+            if let Value::Text(text) = field.value {
+                match field.key.bytes() {
+                    b"url.shape" => shape = Some(text),
+                    b"url.path" => path = Some(text),
+                    b"user_agent.original" => agent = Some(text),
                     _ => {}
                 }
             }
@@ -207,20 +206,15 @@ impl Transform {
     }
 
     /// Asks the rules, which may change the event; answers what the last one that was for it says, and which that was.
-    fn rule<'e>(
-        &mut self,
-        event: &Event<'_, 'e>,
-        draft: &mut Draft<'_, 'e>,
-        scratch: &'e Scratch,
-    ) -> (Outcome, Option<usize>) {
+    fn rule<'e>(&mut self, draft: &mut Draft<'_, 'e>, scratch: &'e Scratch) -> (Outcome, Option<usize>) {
         self.matched.clear();
         for (index, (rule, _)) in self.rules.iter().enumerate() {
-            if !rule.is_for(&Event { record: draft.record(), ..*event }, scratch) {
+            if !rule.is_for(&draft.event(), scratch) {
                 continue;
             }
             self.matched.push(index);
             if rule.changes() {
-                rule.change(draft.change(), scratch);
+                rule.change(draft, scratch);
             }
             if !rule.goes_on {
                 return (rule.outcome, Some(index));
@@ -233,7 +227,6 @@ impl Transform {
     /// decides and what it counts are about the same event.
     fn sample<'e>(
         &mut self,
-        event: &Event<'_, 'e>,
         draft: &mut Draft<'_, 'e>,
         scratch: &'e Scratch,
         said: &Sampled,
@@ -241,15 +234,15 @@ impl Transform {
     ) -> (bool, Done) {
         let mut key = std::mem::take(&mut self.key);
         let (rule, state) = &self.rules[said.by];
-        let present = Event { record: draft.record(), ..*event };
-        rule.sampling_key(&present, scratch, &mut key);
-        let asked = Asked::of(&present, self.now(event), rule, scratch, &key);
+        let event = draft.event();
+        rule.sampling_key(&event, scratch, &mut key);
+        let asked = Asked::of(&event, self.now(&event), rule, scratch, &key);
         let mut sampler = state.sampler();
-        let is_spared = self.is_spared(&present, said.spares, &asked, &sampler);
+        let is_spared = self.is_spared(&event, said.spares, &asked, &sampler);
         let verdict = if is_spared { Verdict { keep: true, rate: 1 } } else { sampler.decide(&asked.sample) };
         let rate = said.carried.saturating_mul(verdict.rate);
         let (settled, done) = if verdict.keep {
-            self.ship(event, draft, scratch, rate, settle)
+            self.ship(draft, scratch, rate, settle)
         } else {
             (settle(Fate::Sampled), Done { tallied: Tallied::Sampled, rate, ..Done::FILTERED })
         };
@@ -292,16 +285,15 @@ impl Transform {
     /// Ships an event without what redaction takes out.
     fn ship<'e>(
         &self,
-        event: &Event<'_, 'e>,
         draft: &mut Draft<'_, 'e>,
         scratch: &'e Scratch,
         rate: u32,
         settle: impl FnOnce(Fate<'_, 'e>) -> bool,
     ) -> (bool, Done) {
         let redaction = &self.book.redaction;
-        let redacted = if redaction.is_empty() { 0 } else { redaction.apply(event, draft, scratch) };
+        let redacted = if redaction.is_empty() { 0 } else { redaction.apply(draft, scratch) };
         let dataset = self.matched.iter().rev().find_map(|index| self.rules[*index].0.dataset.as_ref());
-        let settled = settle(Fate::Shipped { record: draft.record(), rate, dataset });
+        let settled = settle(Fate::Shipped { event: Event { rate, ..draft.event() }, dataset });
         if settled {
             redaction.count(redacted);
         }

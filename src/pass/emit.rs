@@ -66,9 +66,7 @@ impl Emitter {
         let settled = transform.apply(event, scratch, &mut draft, |fate| {
             let (here, held) = drawn(lines, more);
             match fate {
-                Fate::Shipped { record, rate, dataset } => {
-                    writer.write(chunk, &Event { record, rate, ..*event }, dataset, (here, held))
-                }
+                Fate::Shipped { event, dataset } => writer.write(chunk, &event, dataset, (here, held)),
                 Fate::Filtered => finish(&mut chunk.filtered, &mut chunk.passed.lines, here, held),
                 Fate::Sampled => finish(&mut chunk.sampled, &mut chunk.passed.lines, here, held),
             }

@@ -7,7 +7,7 @@ use hivetail_parsers::{Record, Role, Scratch, Value};
 
 use super::{Chunk, emit::Emitter};
 use crate::{
-    encode::Event,
+    encode::{Event, Hidden},
     join::{
         Deadlines, Taken,
         requests::{Origin, Plan, Requests, Shipped},
@@ -138,6 +138,7 @@ impl Outlet {
             incomplete: marks.incomplete,
             ambiguous: false,
             rate: 1,
+            hidden: Hidden::default(),
         };
         self.emitter.emit(chunk, &event, lines)
     }

@@ -142,6 +142,40 @@ fn on_a_kubernetes_node_each_line_tells_its_runtime() {
     assert_eq!(events.matches("\"log.iostream\":\"stderr\"").count(), 2, "{events}");
 }
 
+fn book(rules: &str) -> Arc<Book> {
+    let written: BTreeMap<String, Vec<Rule>> = toml::from_str(rules).unwrap();
+    let sections = Sections {
+        transform: &Transform::default(),
+        rules: &written["rule"],
+        redaction: &Redaction::default(),
+        columns: &Columns::default(),
+    };
+    Arc::new(Book::new(sections, None).unwrap().with_seed(7))
+}
+
+#[test]
+fn rules_change_what_the_source_sets_too() {
+    let rules = "[[rule]]\nname = \"r\"\nset = { team = \"blue\" }\nrename = { zone = \"region\" }\n\
+        remove = [\"env*\", \"*.offset\"]\nwhen = [{ field = \"zone\", operator = \"=\", value = \"x\" }]";
+    let mut constants = Constants::default();
+    for (name, value) in [("team", "red"), ("zone", "x"), ("environment", "prod"), ("host.name", "h")] {
+        constants.push(name, value);
+    }
+    let facts = StreamFacts { tells_offset: true, ..StreamFacts::new(constants) };
+    let (source, template) = (Source::new(SourceType::Stdin), Template::parse("d").unwrap());
+    let mut pass = Pass::new(&source, &template, Arc::default(), Spares::default(), 1 << 20, &book(rules));
+    let chunk = pass.run(buffer(b"{\"env\":1,\"a\":2}\n").lines(), &facts, NOW, usize::MAX);
+    let event = String::from_utf8(chunk.runs[0].events.clone()).unwrap();
+    for there in
+        ["\"team\":\"blue\"", "\"region\":\"x\"", "\"host.name\":\"h\"", "\"a\":2", "\"log.file.offset\":0"]
+    {
+        assert_eq!(event.matches(there).count(), 1, "{there}: {event}");
+    }
+    for gone in ["red", "zone", "env"] {
+        assert!(!event.contains(gone), "{gone}: {event}");
+    }
+}
+
 /// What a transform decides does not depend on how often an event has to come until it finds room, nor is it counted twice.
 #[test]
 fn an_event_without_room_is_decided_as_it_was() {
@@ -157,14 +191,7 @@ fn an_event_without_room_is_decided_as_it_was() {
         .collect();
     let buffer = buffer_of(lines.as_bytes(), 1 << 16);
     let passed = |room_bytes: usize| {
-        let written: BTreeMap<String, Vec<Rule>> = toml::from_str(rules).unwrap();
-        let sections = Sections {
-            transform: &Transform::default(),
-            rules: &written["rule"],
-            redaction: &Redaction::default(),
-            columns: &Columns::default(),
-        };
-        let book = Arc::new(Book::new(sections, None).unwrap().with_seed(7));
+        let book = book(rules);
         let (source, template) = (Source::new(SourceType::Stdin), Template::parse("d").unwrap());
         let mut pass = Pass::new(&source, &template, Arc::default(), Spares::default(), 1 << 20, &book);
         let (mut events, mut lost, mut from) = (Vec::new(), [0, 0], 0);

@@ -233,7 +233,7 @@ mod tests {
     use hivetail_parsers::{Record, Timestamp};
 
     use super::*;
-    use crate::encode::Constants;
+    use crate::encode::{Constants, Hidden};
 
     /// A condition of one field, as it would be written.
     fn written(text: &str) -> Written {
@@ -262,6 +262,7 @@ mod tests {
             incomplete: true,
             ambiguous: false,
             rate: 1,
+            hidden: Hidden::default(),
         };
         Condition::compile(&written(text)).unwrap().holds(&event, &Scratch::new())
     }

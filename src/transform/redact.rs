@@ -9,7 +9,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use hivetail_parsers::{Field, Key, Record, Scratch, Value, names};
+use hivetail_parsers::{Field, Scratch, Value, names};
 
 use super::{
     condition::Condition,
@@ -18,14 +18,11 @@ use super::{
     names::Names,
     value::text,
 };
-use crate::{
-    config::transform::{Action, RedactionRule as Written},
-    encode::Event,
-};
+use crate::config::transform::{Action, RedactionRule as Written};
 
 /// Fields without which events can't be tied to others: they have to be named.
-const IDS: [&str; 5] =
-    ["request_id", "trace.trace_id", "trace.span_id", "trace.parent_id", "exception.fingerprint"];
+const IDS: [&[u8]; 5] =
+    [b"request_id", b"trace.trace_id", b"trace.span_id", b"trace.parent_id", b"exception.fingerprint"];
 
 /// All redaction rules, in order.
 #[derive(Clone, Debug, Default)]
@@ -69,17 +66,12 @@ impl Redaction {
     }
 
     /// Applies the rules; answers which of them have changed anything, each by a bit of its own (the 64th for all after it).
-    pub(crate) fn apply<'e>(
-        &self,
-        event: &Event<'_, 'e>,
-        draft: &mut Draft<'_, 'e>,
-        scratch: &'e Scratch,
-    ) -> u64 {
+    pub(crate) fn apply<'e>(&self, draft: &mut Draft<'_, 'e>, scratch: &'e Scratch) -> u64 {
         let mut changed = 0;
         for (index, rule) in self.0.iter().enumerate() {
-            let present = Event { record: draft.record(), ..*event };
-            if rule.conditions.iter().all(|condition| condition.holds(&present, scratch))
-                && rule.apply(draft.change(), scratch)
+            let event = draft.event();
+            if rule.conditions.iter().all(|condition| condition.holds(&event, scratch))
+                && rule.apply(draft, scratch)
             {
                 changed |= 1 << index.min(63);
             }
@@ -151,42 +143,44 @@ impl Rule {
         Ok(Self { name: written.name.clone(), conditions, fields, action, count })
     }
 
-    fn is_for(&self, field: &Field<'_>) -> bool {
+    fn is_for(&self, name: &[u8]) -> bool {
         if self.fields.is_empty() {
-            !matches!(field.key, Key::Known(name) if IDS.contains(&name))
+            !IDS.contains(&name)
         } else {
-            self.fields.has(field.key.bytes())
+            self.fields.has(name) && !names::is_reserved(name)
         }
     }
 
     /// Whether it has changed anything.
-    fn apply<'e>(&self, record: &mut Record<'e>, scratch: &'e Scratch) -> bool {
-        let before = record.fields().len();
+    fn apply<'e>(&self, draft: &mut Draft<'_, 'e>, scratch: &'e Scratch) -> bool {
+        let before = draft.record().fields().len();
         let Compiled::Mask(mask) = &self.action else {
-            record.retain(|field| !self.is_for(field));
-            return record.fields().len() < before;
+            return draft.remove(|name| self.is_for(name));
         };
-        let (mut changed, mut numbers) = (false, false);
-        for field in record.fields_mut().iter_mut().filter(|field| self.is_for(field)) {
+        let (mut is_changed, mut has_numbers) = (false, false);
+        for field in draft.change().fields_mut().iter_mut().filter(|field| self.is_for(field.key.bytes())) {
             if let Value::Text(value) = field.value {
                 if let Some(masked) = mask.apply(value, scratch) {
                     field.value = Value::Text(masked);
-                    changed = true;
+                    is_changed = true;
                 }
             } else {
-                numbers |= matches!(field.key, Key::Free(_));
+                has_numbers |= is_free_number(field);
             }
         }
-        if numbers {
+        if has_numbers {
             // A number can't become text.
-            let is_masked = |field: &Field<'e>| mask.apply(text(field.value, scratch), scratch).is_some();
-            record.retain(|field| {
-                let is_number = matches!(field.key, Key::Free(_))
-                    && !matches!(field.value, Value::Text(_) | Value::Bool(_));
-                !(is_number && self.is_for(field) && is_masked(field))
+            draft.change().retain(|field| {
+                let is_masked = || mask.apply(text(field.value, scratch), scratch).is_some();
+                !(is_free_number(field) && self.is_for(field.key.bytes()) && is_masked())
             });
-            changed |= record.fields().len() < before;
+            is_changed |= draft.record().fields().len() < before;
         }
-        changed
+        is_changed
     }
+}
+
+/// Whether it is a number that no contract says to be one.
+fn is_free_number(field: &Field<'_>) -> bool {
+    !matches!(field.value, Value::Text(_) | Value::Bool(_)) && !names::is_written_out(field.key.bytes())
 }

@@ -3,9 +3,14 @@
 //! Takes a table as written, or says what is wrong with it: the rule, the field and the operator. Knows nothing of samplers'
 //! states, which all passes share (`book.rs`).
 
-use hivetail_parsers::{Record, Scratch, Value, names};
+use hivetail_parsers::{Scratch, Value, names};
 
-use super::{condition::Condition, names::Names, value::text};
+use super::{
+    condition::Condition,
+    draft::{Draft, kept},
+    names::Names,
+    value::text,
+};
 use crate::{
     config::{
         rule::{Literal, Rule as Written, Spare},
@@ -126,18 +131,19 @@ impl Rule {
     }
 
     /// Changes an event.
-    pub(crate) fn change<'e>(&self, record: &mut Record<'e>, scratch: &'e Scratch) {
+    pub(crate) fn change<'e>(&self, draft: &mut Draft<'_, 'e>, scratch: &'e Scratch) {
         for (name, literal) in &self.edits.set {
-            record.retain(|field| field.key.bytes() != name.as_bytes());
-            record.set_free(scratch.copy(name.as_bytes()), value(literal, scratch));
+            draft.remove(|own| own == name.as_bytes());
+            draft.change().set_free(scratch.copy(name.as_bytes()), value(literal, scratch));
         }
         for (old, new) in &self.edits.rename {
-            let Some(value) = record.get(old) else { continue };
-            record.retain(|field| ![old.as_bytes(), new.as_bytes()].contains(&field.key.bytes()));
-            record.set_free(scratch.copy(new.as_bytes()), value);
+            let Some(value) = draft.event().get(old).map(|value| kept(value, scratch)) else { continue };
+            draft.remove(|own| own == old.as_bytes() || own == new.as_bytes());
+            draft.change().set_free(scratch.copy(new.as_bytes()), value);
         }
         if !self.edits.remove.is_empty() {
-            record.retain(|field| !self.edits.remove.has(field.key.bytes()));
+            // What the agent says of itself is no field of the log's, whatever a `*` stands for.
+            draft.remove(|own| self.edits.remove.has(own) && !names::is_reserved(own));
         }
     }
 }

@@ -5,7 +5,7 @@ use std::{
     hash::{BuildHasher, RandomState},
 };
 
-use hivetail_parsers::{Key, Record, Scratch, Value};
+use hivetail_parsers::{Record, Scratch, Value};
 
 /// The shape of all that come too late.
 const OTHER: &[u8] = b"/\xe2\x80\xa6";
@@ -36,9 +36,9 @@ impl Shapes {
     /// Gives an event the shape of all others, also where its name is made of its shape.
     pub(crate) fn overflow<'e>(record: &mut Record<'e>, shape: &[u8], scratch: &'e Scratch) {
         for field in record.fields_mut() {
-            match (field.key, field.value) {
-                (Key::Known("url.shape"), _) => field.value = Value::Text(OTHER),
-                (Key::Known("name"), Value::Text(name)) => {
+            match (field.key.bytes(), field.value) {
+                (b"url.shape", _) => field.value = Value::Text(OTHER),
+                (b"name", Value::Text(name)) => {
                     if let Some(method) = name.strip_suffix(shape).filter(|method| method.ends_with(b" ")) {
                         field.value = Value::Text(scratch.concat(&[method, OTHER]));
                     }

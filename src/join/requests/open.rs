@@ -12,7 +12,7 @@ use super::{
     },
     is_own_crash, text,
 };
-use crate::encode::{Constants, Event};
+use crate::encode::{Constants, Event, Hidden};
 
 /// What an event's record does not tell.
 #[derive(Clone, Copy, Debug)]
@@ -244,6 +244,7 @@ impl Open {
             incomplete: false,
             ambiguous: self.state.ambiguous,
             rate: 1,
+            hidden: Hidden::default(),
         }
     }
 

@@ -6,7 +6,7 @@ use hivetail_parsers::{Record, Timestamp};
 use serde_json::{Value as Json, json};
 
 use super::*;
-use crate::encode::{Encoder, Event, Place};
+use crate::encode::{Encoder, Event, Hidden, Place};
 
 const ID: &str = "b1946ac92492d2347c6235b4d2611184b1946ac92492d2347c6235b4d2611184";
 
@@ -127,6 +127,7 @@ fn told(container: &Container, configured: &[(String, String)]) -> Json {
         incomplete: false,
         ambiguous: false,
         rate: 1,
+        hidden: Hidden::default(),
     };
     let mut out = Vec::new();
     Encoder::default().event(&mut out, &event, |_| Place::Column);
