@@ -75,7 +75,10 @@ impl Constants {
 
     fn push_value(&mut self, name: &str, value: ConstantValue) {
         write_key(&mut self.json, &Key::Free(name.as_bytes()), &mut Cuts::default());
-        write_value(&mut self.json, value.as_value());
+        match &value {
+            ConstantValue::Text(text) => drop(write_string(&mut self.json, text.as_bytes())),
+            ConstantValue::Int(value) => write_number(&mut self.json, value),
+        }
         self.fields.push(Constant { name: name.to_owned(), value, end: self.json.len() });
     }
 
@@ -236,18 +239,23 @@ impl Encoder {
         write_own(out, event, source);
         let room = start + EVENT_BYTES_MAX - TAIL_BYTES;
         let fields_max = FIELDS_MAX - OWN_FIELDS_MAX - event.constants.fields.len();
-        for (index, field) in event.record.fields().iter().enumerate() {
+        let fields = event.record.fields();
+        let (fitting, surplus) = fields.split_at(fields_max.min(fields.len()));
+        for field in fitting {
             let place = match field.key {
                 Key::Known(_) => Place::Column,
                 Key::Free(name) => place(name),
             };
             match place {
-                Place::Column => self.field(out, field, if index < fields_max { room } else { 0 }),
+                Place::Column => self.field(out, field, room),
                 Place::Overflow => self.overflowing(field),
                 Place::Nowhere => {}
             }
         }
-        self.write_overflow(out, room);
+        surplus.iter().for_each(|field| self.cuts.add(field.key.bytes()));
+        if !self.overflow.is_empty() {
+            self.write_overflow(out, room);
+        }
         if event.line_cut {
             self.cuts.add(b"line");
         }
@@ -259,12 +267,20 @@ impl Encoder {
         !self.cuts.names.is_empty()
     }
 
-    #[inline]
+    #[inline(always)]
     fn field(&mut self, out: &mut Vec<u8>, field: &Field<'_>, room: usize) {
         let before = out.len();
         write_key(out, &field.key, &mut self.cuts);
-        if write_value(out, field.value) {
-            self.cuts.add(field.key.bytes());
+        match field.value {
+            Value::Text(text) => {
+                if write_string(out, text) {
+                    self.cuts.add(field.key.bytes());
+                }
+            }
+            Value::Int(value) => write_number(out, value),
+            Value::Float(value) => write_float(out, value),
+            Value::Bool(value) => out.extend_from_slice(if value { b"true" } else { b"false" }),
+            Value::Number(text) => out.extend_from_slice(text),
         }
         if out.len() > room {
             out.truncate(before);
@@ -275,18 +291,12 @@ impl Encoder {
     /// Keeps a field that has no column, unless the string that it goes into is full.
     #[cold]
     fn overflowing(&mut self, field: &Field<'_>) {
-        let before = self.overflow.len();
-        write_key(&mut self.overflow, &field.key, &mut self.cuts);
-        let is_cut = write_value(&mut self.overflow, field.value);
-        let is_too_much = self.overflow.len() > OVERFLOW_BYTES_MAX;
-        if is_too_much {
-            self.overflow.truncate(before);
-        }
-        if is_cut || is_too_much {
-            self.cuts.add(field.key.bytes());
-        }
+        let mut overflow = std::mem::take(&mut self.overflow);
+        self.field(&mut overflow, field, OVERFLOW_BYTES_MAX);
+        self.overflow = overflow;
     }
 
+    #[cold]
     fn write_overflow(&mut self, out: &mut Vec<u8>, room: usize) {
         let Some(first) = self.overflow.first_mut() else { return };
         *first = b'{';
@@ -297,19 +307,6 @@ impl Encoder {
         overflow.clear();
         self.overflow = overflow;
     }
-}
-
-/// Whether it was cut.
-#[inline]
-fn write_value(out: &mut Vec<u8>, value: Value<'_>) -> bool {
-    match value {
-        Value::Text(text) => return write_string(out, text),
-        Value::Int(value) => write_number(out, value),
-        Value::Float(value) => write_float(out, value),
-        Value::Bool(value) => out.extend_from_slice(if value { b"true" } else { b"false" }),
-        Value::Number(text) => out.extend_from_slice(text),
-    }
-    false
 }
 
 fn time(event: &Event<'_, '_>) -> (Timestamp, Option<&'static str>) {
@@ -379,7 +376,7 @@ fn write_key(out: &mut Vec<u8>, key: &Key<'_>, cuts: &mut Cuts) {
 }
 
 /// A float in its shortest form. Most are whole: milliseconds.
-#[inline]
+#[inline(always)]
 fn write_float(out: &mut Vec<u8>, value: f64) {
     const EXACT_MAX: f64 = 1e15;
     if value.trunc() == value && (0.0..EXACT_MAX).contains(&value) && value.is_sign_positive() {

@@ -12,6 +12,7 @@ mod book;
 mod columns;
 mod condition;
 mod draft;
+mod hash;
 mod journal;
 mod kind;
 mod mask;
@@ -150,7 +151,9 @@ impl Transform {
         };
         if settled {
             self.matched.iter().for_each(|index| self.rules[*index].1.tally.add(done.tallied));
-            self.tell(&draft.event(), done);
+            if self.journal.is_some() {
+                self.tell(&draft.event(), done);
+            }
         }
         settled
     }
@@ -185,13 +188,15 @@ impl Transform {
         }
         let (mut shape, mut path, mut agent) = (None, None, None);
         for field in draft.record().fields() {
-            if let Value::Text(text) = field.value {
-                match field.key.bytes() {
-                    b"url.shape" => shape = Some(text),
-                    b"url.path" => path = Some(text),
-                    b"user_agent.original" => agent = Some(text),
-                    _ => {}
-                }
+            let Value::Text(text) = field.value else { continue };
+            match field.key.bytes() {
+                b"url.shape" => shape = Some(text),
+                b"url.path" => path = Some(text),
+                b"user_agent.original" => agent = Some(text),
+                _ => continue,
+            }
+            if shape.is_some() && path.is_some() && agent.is_some() {
+                break;
             }
         }
         if let Some(shape) = shape.filter(|shape| !self.shapes.admits(shape)) {

@@ -7,16 +7,15 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    hash::{BuildHasher, RandomState},
     sync::Arc,
 };
 
 use hivetail_parsers::names::is_written_out;
 
-use super::{Book, book::lock, names::Names};
+use super::{Book, book::lock, hash::Hashes, names::Names};
 use crate::{config::transform::Columns, dataset::DatasetId, encode::Place};
 
-/// How many names a pass remembers without asking the others.
+/// How many names of a dataset a pass remembers without asking the others.
 const REMEMBERED_MAX: usize = 20_000;
 
 /// What all passes share.
@@ -25,8 +24,7 @@ pub(crate) struct ColumnGuard {
     max: usize,
     allow: Names,
     deny: Names,
-    hasher: RandomState,
-    columns: HashMap<DatasetId, HashSet<u64>>,
+    columns: HashMap<DatasetId, Hashes>,
     /// Datasets of which it was said that there are too many names.
     told: HashSet<DatasetId>,
     pub(crate) overflowed: u64,
@@ -44,7 +42,6 @@ impl ColumnGuard {
             max: written.max.get(),
             allow: Names::new(&written.allow),
             deny: Names::new(&written.deny),
-            hasher: RandomState::new(),
             columns: HashMap::new(),
             told: HashSet::new(),
             overflowed: 0,
@@ -67,9 +64,8 @@ impl ColumnGuard {
         if !self.allow.is_empty() && !self.allow.has(name) {
             return Place::Overflow;
         }
-        let hash = self.hasher.hash_one(name);
-        let columns = self.columns.entry(dataset).or_default();
-        if columns.len() >= self.max && !columns.contains(&hash) {
+        let columns = self.columns.entry(dataset).or_insert_with(Hashes::new);
+        if columns.len() >= self.max && !columns.has(name) {
             if self.told.insert(dataset) {
                 tracing::warn!(
                     columns = self.max,
@@ -79,7 +75,7 @@ impl ColumnGuard {
             }
             return Place::Overflow;
         }
-        columns.insert(hash);
+        columns.add(name);
         Place::Column
     }
 }
@@ -88,25 +84,31 @@ impl ColumnGuard {
 #[derive(Debug)]
 pub(crate) struct Places {
     book: Arc<Book>,
-    known: HashSet<(DatasetId, u64)>,
-    hasher: RandomState,
+    /// The names that are columns of each dataset, of which there are few, mostly one.
+    known: Vec<(DatasetId, Hashes)>,
 }
 
 impl Places {
     pub(crate) fn new(book: Arc<Book>) -> Self {
-        Self { book, known: HashSet::new(), hasher: RandomState::new() }
+        Self { book, known: Vec::new() }
     }
 
     /// What becomes of a field of that name.
     pub(crate) fn of(&mut self, dataset: DatasetId, name: &[u8]) -> Place {
-        let key = (dataset, self.hasher.hash_one(name));
-        if self.known.contains(&key) {
+        let at = self.known.iter().position(|(known, _)| *known == dataset);
+        if at.is_some_and(|at| self.known[at].1.has(name)) {
             return Place::Column;
         }
         let place = lock(&self.book.columns).place(dataset, name);
-        // There is no end to names that overflow: only what becomes a column is remembered.
-        if place == Place::Column && self.known.len() < REMEMBERED_MAX {
-            self.known.insert(key);
+        if place == Place::Column {
+            let at = at.unwrap_or_else(|| {
+                self.known.push((dataset, Hashes::new()));
+                self.known.len() - 1
+            });
+            // There is no end to names that overflow: only what becomes a column is remembered.
+            if self.known[at].1.len() < REMEMBERED_MAX {
+                self.known[at].1.add(name);
+            }
         }
         place
     }

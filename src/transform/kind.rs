@@ -6,10 +6,9 @@
 //! Invariant: an agent seen lately costs one hash, and nothing is allocated once the lists are built.
 
 mod agents;
-mod hash;
 mod paths;
 
-use hash::Key;
+use super::hash::Key;
 
 /// How many agents are remembered; a power of two.
 const REMEMBERED: usize = 256;

@@ -1,11 +1,8 @@
 //! The cap on `url.shape`: so many different ones, and one for all others, so that who makes up paths can't make up groups.
 
-use std::{
-    collections::HashSet,
-    hash::{BuildHasher, RandomState},
-};
-
 use hivetail_parsers::{Record, Scratch, Value};
+
+use super::hash::Hashes;
 
 /// The shape of all that come too late.
 const OTHER: &[u8] = b"/\xe2\x80\xa6";
@@ -13,24 +10,25 @@ const OTHER: &[u8] = b"/\xe2\x80\xa6";
 /// The shapes of a source since its start.
 #[derive(Debug)]
 pub(crate) struct Shapes {
-    seen: HashSet<u64>,
-    hasher: RandomState,
+    seen: Hashes,
     max: usize,
 }
 
 impl Shapes {
     pub(crate) fn new(max: usize) -> Self {
-        Self { seen: HashSet::new(), hasher: RandomState::new(), max }
+        Self { seen: Hashes::new(), max }
     }
 
     /// Whether a shape is one of those that are told apart.
     pub(crate) fn admits(&mut self, shape: &[u8]) -> bool {
-        let hash = self.hasher.hash_one(shape);
-        if self.seen.len() < self.max {
-            self.seen.insert(hash);
+        if self.seen.has(shape) {
             return true;
         }
-        self.seen.contains(&hash)
+        let is_admitted = self.seen.len() < self.max;
+        if is_admitted {
+            self.seen.add(shape);
+        }
+        is_admitted
     }
 
     /// Gives an event the shape of all others, also where its name is made of its shape.

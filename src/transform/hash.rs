@@ -1,30 +1,33 @@
-//! A short hash of a text, to know texts again that were seen lately.
+//! A short hash of a text, to know texts again: agents, shapes, names of columns.
 //!
 //! Takes a text, gives 64 bits: sixteen bytes at a time are multiplied into 128 bits whose halves are folded. The standard
-//! library's hash takes several times as long, more than all else that is done for a line's agent.
+//! library's hash takes several times as long, more than all else that is done for a line's agent. [`Hashes`] keeps many of them.
 //!
 //! Invariant: every byte counts, and so does the length. The key is random, so that nobody can choose texts that are taken
-//! for one another; at worst a robot would be taken for a browser.
+//! for one another.
 
-use std::hash::{BuildHasher, RandomState};
+use std::{
+    collections::HashSet,
+    hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState},
+};
 
 /// As many bytes are taken at once.
 const BLOCK_BYTES: usize = 16;
 
 /// What the hash begins with, what each block is mixed with, and what it ends with.
 #[derive(Clone, Debug)]
-pub(super) struct Key([u64; 3]);
+pub(crate) struct Key([u64; 3]);
 
 impl Key {
     /// A key that nobody knows.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let random = RandomState::new();
         Self([1, 2, 3].map(|part: u64| random.hash_one(part)))
     }
 
     /// The text's hash.
     #[inline]
-    pub(super) fn hash(&self, text: &[u8]) -> u64 {
+    pub(crate) fn hash(&self, text: &[u8]) -> u64 {
         let [first, each, last] = self.0;
         let (blocks, rest) = text.as_chunks::<BLOCK_BYTES>();
         // Folded, lest the length and the first byte make up for one another.
@@ -45,6 +48,54 @@ impl Key {
     }
 }
 
+/// A set of texts, of which only the hashes are kept.
+#[derive(Debug)]
+pub(crate) struct Hashes {
+    key: Key,
+    hashes: HashSet<u64, BuildHasherDefault<AsItIs>>,
+}
+
+impl Hashes {
+    /// None yet.
+    pub(crate) fn new() -> Self {
+        Self { key: Key::new(), hashes: HashSet::default() }
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.hashes.len()
+    }
+
+    /// Whether a text is among them.
+    #[inline]
+    pub(crate) fn has(&self, text: &[u8]) -> bool {
+        self.hashes.contains(&self.key.hash(text))
+    }
+
+    /// Adds a text.
+    pub(crate) fn add(&mut self, text: &[u8]) {
+        self.hashes.insert(self.key.hash(text));
+    }
+}
+
+/// What is a hash already need not be hashed again.
+#[derive(Debug, Default)]
+struct AsItIs(u64);
+
+impl Hasher for AsItIs {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.0 = self.0.rotate_left(8) ^ u64::from(*byte));
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+}
+
 fn mix(state: u64, key: u64, block: &[u8; BLOCK_BYTES]) -> u64 {
     let both = u128::from_le_bytes(*block);
     fold(low(both) ^ state, low(both >> 64) ^ key)
@@ -62,8 +113,6 @@ const fn low(value: u128) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
-
     use super::*;
 
     #[test]
@@ -83,5 +132,16 @@ mod tests {
             }
         }
         assert_ne!(key.hash(b"agent"), Key::new().hash(b"agent"));
+    }
+
+    #[test]
+    fn texts_are_known_again() {
+        let mut hashes = Hashes::new();
+        for n in 0..1_000 {
+            assert!(!hashes.has(format!("t{n}").as_bytes()), "{n}");
+            hashes.add(format!("t{n}").as_bytes());
+        }
+        assert_eq!(hashes.len(), 1_000);
+        assert!((0..1_000).all(|n| hashes.has(format!("t{n}").as_bytes())));
     }
 }
