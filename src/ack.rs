@@ -103,6 +103,8 @@ impl Held {
     pub const LAST: u32 = 2;
     /// The event that the line is part of is not decided; no business of the checkpoint's.
     const OWNED: u32 = 4;
+    /// That event is decided, but its last line may be read again after a restart: then it must not come alone.
+    const LINGERS: u32 = 8;
 
     /// As the ledger keeps it: a line that is no mere context is owned by its event.
     const fn entered(self) -> Self {
@@ -112,7 +114,9 @@ impl Held {
 
     /// As the checkpoint has it: a line whose event is not decided has to be shipped, whoever else holds it.
     const fn saved(self) -> Self {
-        let owned = self.flags & Self::OWNED != 0;
+        // What lingers and another holds as context has been shipped: it need not come twice.
+        let lingers = self.flags & (Self::LINGERS | Self::CONTEXT) == Self::LINGERS;
+        let owned = self.flags & Self::OWNED != 0 || lingers;
         let flags = if owned { self.flags & Self::LAST } else { self.flags & (Self::LAST | Self::CONTEXT) };
         Self { flags, ..self }
     }
@@ -172,6 +176,8 @@ struct Stream {
     spans: VecDeque<Span>,
     first: u64,
     held: BTreeMap<u64, Held>,
+    /// Lines that events of these spans drew on which are decided, until the spans are behind `resume`.
+    lingering: BTreeMap<u64, Vec<HeldAt>>,
     closed: bool,
 }
 
@@ -192,8 +198,14 @@ impl Ledger {
     pub fn open_stream(&mut self, resume: End) -> StreamId {
         let id = StreamId(self.streams_opened);
         self.streams_opened += 1;
-        let stream =
-            Stream { resume, spans: VecDeque::new(), first: 0, held: BTreeMap::new(), closed: false };
+        let stream = Stream {
+            resume,
+            spans: VecDeque::new(),
+            first: 0,
+            held: BTreeMap::new(),
+            lingering: BTreeMap::new(),
+            closed: false,
+        };
         self.streams.insert(id, Box::new(stream));
         self.changed.insert(id);
         id
@@ -254,11 +266,11 @@ impl Ledger {
     fn let_go(&mut self, at: HeldAt) -> u64 {
         let Some(stream) = self.streams.get_mut(&at.stream) else { return 0 };
         let Some(held) = stream.held.get_mut(&at.position) else { return 0 };
-        let holder = if at.context { Held::CONTEXT } else { Held::OWNED };
+        let holder = if at.context { Held::CONTEXT } else { Held::OWNED | Held::LINGERS };
         let lines = u64::from(!at.context && held.flags & Held::OWNED != 0);
         self.changed.insert(at.stream);
         held.flags &= !holder;
-        if held.flags & (Held::CONTEXT | Held::OWNED) == 0 {
+        if held.flags & (Held::CONTEXT | Held::OWNED | Held::LINGERS) == 0 {
             stream.held.remove(&at.position);
         }
         lines
@@ -313,24 +325,31 @@ impl Ledger {
         if events == 0 {
             return;
         }
-        let held: u64 = claim.held.iter().map(|at| self.let_go(*at)).sum();
+        let held: u64 = claim.held.iter().map(|at| self.settle(*at)).sum();
         let (homes, lines) = (u64::from(events), u64::from(events) * u64::from(claim.lines) + held);
         self.counts.open -= lines;
         self.counts.joined += lines - homes;
         *self.counts.of(outcome) += homes;
-        for at in &claim.held {
-            self.forget_if_done(at.stream);
-        }
         let SpanId { stream: id, sequence } = claim.span;
-        let span = self.streams.get_mut(&id).and_then(|stream| {
-            let index = usize::try_from(sequence.checked_sub(stream.first)?).ok()?;
-            stream.spans.get_mut(index)
-        });
-        if let Some(span) = span {
-            span.lines_open -= events * claim.lines;
+        if let Some(stream) = self.streams.get_mut(&id) {
+            if !claim.held.is_empty() {
+                stream.lingering.entry(sequence).or_default().extend(&claim.held);
+            }
+            let index = sequence.checked_sub(stream.first).and_then(|index| usize::try_from(index).ok());
+            if let Some(span) = index.and_then(|index| stream.spans.get_mut(index)) {
+                span.lines_open -= events * claim.lines;
+            }
         }
         self.advance(id);
         self.forget_if_done(id);
+    }
+
+    /// The event of a line that is held is decided; answers how many lines that counts for.
+    fn settle(&mut self, at: HeldAt) -> u64 {
+        let held = self.streams.get_mut(&at.stream).and_then(|stream| stream.held.get_mut(&at.position));
+        let Some(held) = held.filter(|held| !at.context && held.flags & Held::OWNED != 0) else { return 0 };
+        held.flags = held.flags & !Held::OWNED | Held::LINGERS;
+        1
     }
 
     fn advance(&mut self, id: StreamId) {
@@ -343,6 +362,15 @@ impl Ledger {
         if stream.spans.is_empty() {
             // Most streams rest most of the time: their room is given back.
             stream.spans = VecDeque::new();
+        }
+        if stream.lingering.is_empty() {
+            return;
+        }
+        let ahead = stream.lingering.split_off(&stream.first);
+        let passed = std::mem::replace(&mut stream.lingering, ahead);
+        for at in passed.into_values().flatten() {
+            self.let_go(at);
+            self.forget_if_done(at.stream);
         }
     }
 

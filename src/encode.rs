@@ -22,6 +22,8 @@ pub const EVENT_BYTES_MAX: usize = 1_000_000;
 const FIELDS_MAX: usize = 2_000;
 /// The longest name of a column (Honeycomb's limit).
 const NAME_BYTES_MAX: usize = 255;
+/// Where fields are that have no column.
+const OVERFLOW: &str = "field.overflow";
 /// What fits into one string, its braces included: a cut one would be no JSON.
 const OVERFLOW_BYTES_MAX: usize = STRING_BYTES_MAX - 2;
 /// Room kept for what is said last: the names of cut fields and the closing braces.
@@ -181,8 +183,6 @@ pub enum Place {
     Column,
     /// It is put into `field.overflow`.
     Overflow,
-    /// It is not shipped.
-    Nowhere,
 }
 
 /// The names of fields that did not fit.
@@ -243,13 +243,14 @@ impl Encoder {
         let (fitting, surplus) = fields.split_at(fields_max.min(fields.len()));
         for field in fitting {
             let place = match field.key {
+                // The parser's own, of a line with very many names.
+                Key::Known(OVERFLOW) => Place::Overflow,
                 Key::Known(_) => Place::Column,
                 Key::Free(name) => place(name),
             };
             match place {
                 Place::Column => self.field(out, field, room),
                 Place::Overflow => self.overflowing(field),
-                Place::Nowhere => {}
             }
         }
         surplus.iter().for_each(|field| self.cuts.add(field.key.bytes()));
@@ -292,7 +293,15 @@ impl Encoder {
     #[cold]
     fn overflowing(&mut self, field: &Field<'_>) {
         let mut overflow = std::mem::take(&mut self.overflow);
-        self.field(&mut overflow, field, OVERFLOW_BYTES_MAX);
+        match field {
+            Field { key: Key::Known(OVERFLOW), value: Value::Text([b'{', members @ .., b'}']) }
+                if overflow.len() + members.len() < OVERFLOW_BYTES_MAX =>
+            {
+                overflow.push(b',');
+                overflow.extend_from_slice(members);
+            }
+            _ => self.field(&mut overflow, field, OVERFLOW_BYTES_MAX),
+        }
         self.overflow = overflow;
     }
 
@@ -302,7 +311,7 @@ impl Encoder {
         *first = b'{';
         self.overflow.push(b'}');
         let mut overflow = std::mem::take(&mut self.overflow);
-        let field = Field { key: Key::Known("field.overflow"), value: Value::Text(&overflow) };
+        let field = Field { key: Key::Known(OVERFLOW), value: Value::Text(&overflow) };
         self.field(out, &field, room);
         overflow.clear();
         self.overflow = overflow;

@@ -31,7 +31,7 @@ use std::sync::{Arc, atomic::Ordering};
 
 pub use book::{Book, SavedSamplers, Sections};
 pub(crate) use columns::Places;
-use hivetail_parsers::{Record, Scratch, Timestamp, Value};
+use hivetail_parsers::{Record, Scratch, Timestamp, Value, names::is_reserved};
 pub use journal::{Told, ToldFate};
 pub use kind::Kind;
 
@@ -169,14 +169,14 @@ impl Transform {
     /// How many events the input says that this one stands for. The field is taken out: the rate is the event's own.
     fn carried_rate(&self, draft: &mut Draft<'_, '_>) -> u32 {
         let Some(name) = &self.presampled else { return 1 };
-        let rate = match draft.record().get(name) {
-            Some(Value::Int(rate)) => u32::try_from(rate).ok(),
-            Some(Value::Text(text) | Value::Number(text)) => {
-                std::str::from_utf8(text).ok().and_then(|text| text.trim().parse().ok())
-            }
-            _ => None,
-        };
-        let Some(rate) = rate.filter(|rate| *rate >= 1) else { return 1 };
+        let rate = draft.record().get(name).and_then(number).filter(|rate| rate.fract() == 0.0);
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "it is whole and in range"
+        )]
+        let rate = rate.filter(|rate| (1.0..=f64::from(u32::MAX)).contains(rate)).map(|rate| rate as u32);
+        let Some(rate) = rate else { return 1 };
         draft.change().retain(|field| field.key.bytes() != name.as_bytes());
         rate
     }
@@ -295,7 +295,10 @@ impl Transform {
         rate: u32,
         settle: impl FnOnce(Fate<'_, 'e>) -> bool,
     ) -> (bool, Done) {
-        let redaction = &self.book.redaction;
+        let Book { redaction, denied, .. } = &*self.book;
+        if !denied.is_empty() {
+            draft.remove(|name| denied.has(name) && !is_reserved(name));
+        }
         let redacted = if redaction.is_empty() { 0 } else { redaction.apply(draft, scratch) };
         let dataset = self.matched.iter().rev().find_map(|index| self.rules[*index].0.dataset.as_ref());
         let settled = settle(Fate::Shipped { event: Event { rate, ..draft.event() }, dataset });
@@ -321,4 +324,12 @@ pub(crate) fn check_rule(written: &config::Rule) -> Result<(), String> {
 pub(crate) fn check_redaction(written: &config::RedactionRule, has_key: bool) -> Result<(), String> {
     let key = if has_key { HashKey::new(&[0; HashKey::BYTES_MIN]).ok() } else { None };
     Redaction::compile(std::iter::once(written), key.as_ref()).map(|_| ())
+}
+
+/// Whether what is in a file will do as a key for hashes.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn check_hash_key(text: &[u8]) -> Result<(), &'static str> {
+    book::key_of(text).map(|_| ())
 }

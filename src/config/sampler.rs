@@ -60,11 +60,12 @@ pub struct SamplerTable {
     /// All but deterministic: the fields whose values tell one kind of event from another.
     #[serde(default)]
     pub field_list: Vec<String>,
-    /// All but deterministic: seconds from one look at what came to the next; 15 by default.
+    /// All but deterministic: seconds from one look at what came to the next; 15 by default, 60 for monthly-budget.
     pub adjustment_interval_s: Option<Ranged<1, 3_600>>,
-    /// All but deterministic: how much the last interval counts against those before, from 0 to 1; 0.5 by default.
+    /// All but deterministic: how much the last interval counts against those before, from 0 to 1; 0.5 by default, 1/60 for monthly-budget.
     pub weight: Option<f64>,
-    /// All but deterministic: an average below this is forgotten; the weight by default.
+    /// All but deterministic: an average below this is forgotten; the weight by default, 0.00001 for
+    /// monthly-budget.
     pub age_out_value: Option<f64>,
     /// All but deterministic: so many times the usual number of events is a burst, which is answered at once; 2 by default, 0 for never.
     pub burst_multiple: Option<f64>,

@@ -115,7 +115,7 @@ pub struct Source {
     #[serde(default)]
     pub filter_parameters: Vec<String>,
     /// Patterns of paths, such as `/podcast/:slug` and `/files/*`: the first that a path matches is its `url.shape`, and what stands for
-    /// `:slug` becomes `url.param.slug`. `*` is one segment, or at the end any number of them. Other paths have the shape that their
+    /// `:slug` becomes `url.param.slug`. `*` is one segment, or at the end one or more. Other paths have the shape that their
     /// numbers, UUIDs and long tokens give them.
     #[serde(default)]
     pub url_shapes: ShapePatterns,

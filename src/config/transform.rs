@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, path::PathBuf};
 
-use hivetail_parsers::{SecretNames, names};
+use hivetail_parsers::{SecretNames, names::type_of};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
@@ -125,7 +125,7 @@ pub struct Columns {
     pub max: Ranged<1, 100_000>,
     /// If given, only names that match one of these become columns; all others are put into `field.overflow`. A `*` stands for any text.
     pub allow: Vec<String>,
-    /// Names of fields that are not shipped at all. A `*` stands for any text.
+    /// Names of fields that are not shipped at all, whoever named them. A `*` stands for any text.
     pub deny: Vec<String>,
 }
 
@@ -155,14 +155,19 @@ impl Config {
                 return wrong(start, &key, &why);
             }
         }
+        let mut names = BTreeSet::new();
         for (index, rule) in self.redaction.rule.iter().enumerate() {
+            if !names.insert(&rule.get_ref().name) {
+                let why = format!("another redaction rule is called \"{}\", too", rule.get_ref().name);
+                return wrong(rule.span().start, &format!("redaction.rule[{index}]"), &why);
+            }
             if let Err(why) = check_redaction(rule.get_ref(), self.redaction.hash_key_file.is_some()) {
                 return wrong(rule.span().start, &format!("redaction.rule[{index}]"), &why);
             }
         }
         for (index, source) in self.source.iter().enumerate() {
             let (start, source) = (source.span().start, source.get_ref());
-            let known = source.types.keys().find(|name| names::type_of(name.as_bytes()).is_some());
+            let known = source.types.keys().find(|name| type_of(name.as_bytes()).is_some());
             if let Some(name) = known {
                 let why = format!("`types`: `{name}` has its type already, as all events have it");
                 return wrong(start, &format!("source[{index}]"), &why);

@@ -15,7 +15,7 @@ use toml::Spanned;
 
 use crate::{
     config::Config,
-    transform::{Book, SavedSamplers, Sections},
+    transform::{Book, SavedSamplers, Sections, check_hash_key},
 };
 
 /// How often what samplers have learnt is kept: a kill loses what is newer.
@@ -33,7 +33,15 @@ pub enum BookError {
         /// What the system said.
         error: io::Error,
     },
-    /// A rule or the key is wrong.
+    /// The key for hashes is too short.
+    #[error("[redaction] hash_key_file = \"{}\": {why}", path.display())]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with the key in it.
+        why: String,
+    },
+    /// A rule is wrong.
     #[error("{0}")]
     Wrong(String),
 }
@@ -53,6 +61,10 @@ pub fn book(config: &Config) -> Result<Book, BookError> {
         redaction: &config.redaction,
         columns: &config.columns,
     };
+    if let (Some(path), Some(key)) = (&config.redaction.hash_key_file, &key) {
+        let wrong = |why: &str| BookError::Key { path: path.clone(), why: why.to_owned() };
+        check_hash_key(key).map_err(wrong)?;
+    }
     let book = Book::new(sections, key.as_deref()).map_err(BookError::Wrong)?;
     // Two agents had better not leave out the same events.
     Ok(book.with_seed(fastrand::u64(..)))

@@ -17,6 +17,7 @@ use toml::Spanned;
 use super::{
     columns::ColumnGuard,
     mask::HashKey,
+    names::Names,
     redact::Redaction,
     rule::Rule,
     sampler::{FirstSeen, Saved, Settings},
@@ -41,6 +42,8 @@ pub struct Book {
     /// Whose values are secrets.
     pub(crate) secret_names: SecretNames,
     pub(crate) columns: Mutex<ColumnGuard>,
+    /// Fields that are not shipped.
+    pub(crate) denied: Names,
     /// The exceptions that were seen lately.
     pub(crate) fingerprints: Mutex<FirstSeen>,
     /// Events whose shape was one too many.
@@ -83,13 +86,15 @@ impl Book {
     /// What is wrong with a rule or the key.
     pub fn new(sections: Sections<'_>, hash_key: Option<&[u8]>) -> Result<Self, String> {
         let Sections { transform, rules, redaction, columns } = sections;
-        let key = hash_key.map(|key| HashKey::new(key.trim_ascii_end())).transpose()?;
+        let key = hash_key.map(key_of).transpose()?;
         let secret_names = SecretNames::new(&redaction.names);
         let redaction = Redaction::compile(redaction.rule.iter().map(Spanned::get_ref), key.as_ref())?;
         for rule in rules {
             Rule::compile(rule)?;
         }
-        Ok(Self::with(transform.clone(), rules, redaction, secret_names, ColumnGuard::new(columns)))
+        let guard = ColumnGuard::new(columns);
+        let book = Self::with(transform.clone(), rules, redaction, secret_names, guard);
+        Ok(Self { denied: Names::new(&columns.deny), ..book })
     }
 
     fn with(
@@ -107,6 +112,7 @@ impl Book {
             redaction,
             secret_names,
             columns: Mutex::new(columns),
+            denied: Names::default(),
             shapes_overflowed: AtomicU64::default(),
             states: Mutex::default(),
             saved: Mutex::default(),
@@ -150,9 +156,12 @@ impl Book {
         if let Some(state) = states.get(&written.name).filter(|state| state.is_for(&settings)) {
             return Arc::clone(state);
         }
-        let saved = lock(&self.saved).remove(&written.name);
+        // A rule that has changed goes on with what it knew.
+        let before = states.get(&written.name);
+        let saved = before.and_then(|state| state.save()).or_else(|| lock(&self.saved).remove(&written.name));
+        let tally = before.map(|state| Arc::clone(&state.tally)).unwrap_or_default();
         let samples = written.sample.is_some() || written.sampler.is_some();
-        let state = Arc::new(State::new(settings, samples, saved, self.seed));
+        let state = Arc::new(State::new(settings, samples, saved, tally, self.seed));
         states.insert(written.name.clone(), Arc::clone(&state));
         state
     }
@@ -180,6 +189,11 @@ impl Book {
     pub fn shapes_overflowed(&self) -> u64 {
         self.shapes_overflowed.load(Ordering::Relaxed)
     }
+}
+
+/// The key that is in such a file.
+pub(super) fn key_of(text: &[u8]) -> Result<HashKey, &'static str> {
+    HashKey::new(text.trim_ascii_end())
 }
 
 /// Nothing is left half done by whoever panics with such a lock.

@@ -3,7 +3,7 @@
 //! Takes a dataset and a name, says what becomes of the field. Honeycomb refuses whole requests once a dataset has too many
 //! columns, so only so many names are let through; all others share `field.overflow`. Names of the contract always have one.
 //!
-//! Invariant: what is let through once is always let through; nothing is lost that `deny` does not name.
+//! Invariant: what is let through once is always let through.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -23,7 +23,6 @@ const REMEMBERED_MAX: usize = 20_000;
 pub(crate) struct ColumnGuard {
     max: usize,
     allow: Names,
-    deny: Names,
     columns: HashMap<DatasetId, Hashes>,
     /// Datasets of which it was said that there are too many names.
     told: HashSet<DatasetId>,
@@ -41,7 +40,6 @@ impl ColumnGuard {
         Self {
             max: written.max.get(),
             allow: Names::new(&written.allow),
-            deny: Names::new(&written.deny),
             columns: HashMap::new(),
             told: HashSet::new(),
             overflowed: 0,
@@ -57,9 +55,6 @@ impl ColumnGuard {
     fn decide(&mut self, dataset: DatasetId, name: &[u8]) -> Place {
         if is_written_out(name) {
             return Place::Column;
-        }
-        if self.deny.has(name) {
-            return Place::Nowhere;
         }
         if !self.allow.is_empty() && !self.allow.has(name) {
             return Place::Overflow;
@@ -134,12 +129,11 @@ mod tests {
     }
 
     #[test]
-    fn lists_decide_first() {
+    fn the_list_decides_first_but_not_of_the_contract() {
         let dataset = Datasets::default().id("one");
         let list = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        let written = Columns { allow: list(&["user.*"]), deny: list(&["user.ssn"]), ..Columns::default() };
-        let mut guard = ColumnGuard::new(&written);
-        let places = ["user.id", "user.ssn", "x"].map(|name| guard.place(dataset, name.as_bytes()));
-        assert_eq!(places, [Place::Column, Place::Nowhere, Place::Overflow]);
+        let mut guard = ColumnGuard::new(&Columns { allow: list(&["user.*"]), ..Columns::default() });
+        let places = ["user.id", "request_id", "x"].map(|name| guard.place(dataset, name.as_bytes()));
+        assert_eq!(places, [Place::Column, Place::Column, Place::Overflow]);
     }
 }

@@ -41,7 +41,10 @@ enum Test {
 #[derive(Clone, Debug, PartialEq)]
 enum Scalar {
     Text(Vec<u8>),
+    /// A number, of whatever kind.
     Int(i64),
+    /// A whole number, as `datatype` asks for: floats lose what is behind the point, as in Refinery.
+    Whole(i64),
     Float(f64),
     Bool(bool),
 }
@@ -135,16 +138,35 @@ impl Condition {
 fn order(value: Value<'_>, with: &Scalar, scratch: &Scratch) -> Option<std::cmp::Ordering> {
     match (value, with) {
         (Value::Int(value), Scalar::Int(with)) => Some(value.cmp(with)),
+        (value, Scalar::Whole(with)) => Some(whole(value)?.cmp(with)),
         #[expect(clippy::cast_precision_loss, reason = "it is compared with a float")]
         (value, Scalar::Int(with)) => number(value)?.partial_cmp(&(*with as f64)),
         (value, Scalar::Float(with)) => number(value)?.partial_cmp(with),
         (value, Scalar::Text(with)) => Some(text(value, scratch).cmp(with)),
         (Value::Bool(value), Scalar::Bool(with)) => Some(value.cmp(with)),
         (value, Scalar::Bool(with)) => match text(value, scratch) {
-            b"true" => Some(true.cmp(with)),
-            b"false" => Some(false.cmp(with)),
+            // As Go's `ParseBool`, by which Refinery reads them.
+            b"1" | b"t" | b"T" | b"true" | b"True" | b"TRUE" => Some(true.cmp(with)),
+            b"0" | b"f" | b"F" | b"false" | b"False" | b"FALSE" => Some(false.cmp(with)),
             _ => None,
         },
+    }
+}
+
+/// A value as a whole number.
+fn whole(value: Value<'_>) -> Option<i64> {
+    let of_text = |text| std::str::from_utf8(text).ok();
+    match value {
+        Value::Int(value) => Some(value),
+        #[expect(clippy::cast_possible_truncation, reason = "what is behind the point is left out")]
+        Value::Float(value) => Some(value as i64),
+        Value::Text(text) => of_text(text)?.parse().ok(),
+        #[expect(clippy::cast_possible_truncation, reason = "what is behind the point is left out")]
+        Value::Number(text) => {
+            let text = of_text(text)?;
+            text.parse().ok().or_else(|| text.parse::<f64>().ok().map(|value| value as i64))
+        }
+        Value::Bool(_) => None,
     }
 }
 
@@ -219,7 +241,8 @@ fn scalar(literal: &Literal, datatype: Option<Datatype>) -> Result<Scalar, Strin
     let wrong = |wanted: &str| format!("`{shown}` is no {wanted}, which `datatype` asks for");
     Ok(match datatype.unwrap_or(own) {
         Datatype::String => Scalar::Text(shown.into_bytes()),
-        Datatype::Int => Scalar::Int(shown.parse().map_err(|_| wrong("whole number"))?),
+        Datatype::Int if datatype.is_none() => Scalar::Int(shown.parse().map_err(|_| wrong("whole number"))?),
+        Datatype::Int => Scalar::Whole(shown.parse().map_err(|_| wrong("whole number"))?),
         Datatype::Float => {
             let value: f64 = shown.parse().map_err(|_| wrong("number"))?;
             Scalar::Float(Some(value).filter(|value| value.is_finite()).ok_or_else(|| wrong("number"))?)
@@ -282,6 +305,8 @@ mod tests {
             ("field = 'ms'\noperator = '='\nvalue = '12.5'", true),
             ("field = 'code'\noperator = '='\nvalue = 42", true),
             ("field = 'code'\noperator = '='\nvalue = 42\ndatatype = 'string'", false),
+            ("field = 'ms'\noperator = '='\nvalue = 12\ndatatype = 'int'", true),
+            ("field = 'big'\noperator = '>='\nvalue = 1000\ndatatype = 'int'", true),
             ("field = 'path'\noperator = '='\nvalue = 42", false),
             ("field = 'path'\noperator = '!='\nvalue = 42", false),
             ("field = 'big'\noperator = '='\nvalue = 1000.0", true),

@@ -15,6 +15,12 @@ impl Names {
         self.0.is_empty()
     }
 
+    /// Whether one of them may stand in that text; with certainty none does if not.
+    pub(crate) fn may_be_in(&self, text: &[u8]) -> bool {
+        let mut literals = self.0.iter().filter_map(|parts| parts.iter().max_by_key(|part| part.len()));
+        literals.any(|literal| memchr::memmem::find(text, literal).is_some())
+    }
+
     /// Whether a name is meant.
     pub(crate) fn has(&self, name: &[u8]) -> bool {
         self.0.iter().any(|parts| matches(parts, name))

@@ -1,5 +1,5 @@
-//! Regular expressions that configuration gives: over bytes, in linear time, of limited size. As in RE2, `\w`, `\d` and `(?i)`
-//! are about ASCII.
+//! Regular expressions that configuration gives: over bytes, in linear time, of limited size. `\w`, `\d` and `(?i)`
+//! are about ASCII, and `.` is one byte.
 
 use regex::bytes::{Regex, RegexBuilder};
 

@@ -24,6 +24,11 @@ use crate::config::transform::{Action, RedactionRule as Written};
 const IDS: [&[u8]; 5] =
     [b"request_id", b"trace.trace_id", b"trace.span_id", b"trace.parent_id", b"exception.fingerprint"];
 
+/// Names beyond so many of one event are in there, as JSON.
+const OVERFLOW: &[u8] = b"field.overflow";
+/// Which of them have changed an event is told by the bits of a number.
+const RULES_MAX: usize = 64;
+
 /// All redaction rules, in order.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Redaction(Vec<Rule>);
@@ -58,14 +63,21 @@ impl Redaction {
             Rule::compile(written, key)
                 .map_err(|wrong| format!("redaction rule \"{}\": {wrong}", written.name))
         };
-        written.into_iter().map(compile).collect::<Result<_, _>>().map(Self)
+        let rules: Vec<Rule> = written.into_iter().map(compile).collect::<Result<_, _>>()?;
+        if rules.len() > RULES_MAX {
+            return Err(format!(
+                "there are {} redaction rules: at most {RULES_MAX} are possible",
+                rules.len()
+            ));
+        }
+        Ok(Self(rules))
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Applies the rules; answers which of them have changed anything, each by a bit of its own (the 64th for all after it).
+    /// Applies the rules; answers which of them have changed anything, each by a bit of its own.
     pub(crate) fn apply<'e>(&self, draft: &mut Draft<'_, 'e>, scratch: &'e Scratch) -> u64 {
         let mut changed = 0;
         for (index, rule) in self.0.iter().enumerate() {
@@ -73,7 +85,7 @@ impl Redaction {
             if rule.conditions.iter().all(|condition| condition.holds(&event, scratch))
                 && rule.apply(draft, scratch)
             {
-                changed |= 1 << index.min(63);
+                changed |= 1 << index;
             }
         }
         changed
@@ -82,15 +94,13 @@ impl Redaction {
     /// The names of the rules that [`Self::apply`] answered.
     pub(crate) fn names(&self, changed: u64) -> impl Iterator<Item = &str> {
         let rules = self.0.iter().enumerate();
-        rules
-            .filter(move |(index, _)| changed & (1 << index.min(&63)) != 0)
-            .map(|(_, rule)| rule.name.as_str())
+        rules.filter(move |(index, _)| changed & (1 << index) != 0).map(|(_, rule)| rule.name.as_str())
     }
 
     /// Counts what [`Self::apply`] answered.
     pub(crate) fn count(&self, changed: u64) {
         for (index, rule) in self.0.iter().enumerate() {
-            if changed & (1 << index.min(63)) != 0 {
+            if changed & (1 << index) != 0 {
                 rule.count.fetch_add(1, Ordering::Relaxed);
             }
         }
@@ -147,12 +157,25 @@ impl Rule {
         if self.fields.is_empty() {
             !IDS.contains(&name)
         } else {
-            self.fields.has(name) && !names::is_reserved(name)
+            // What did not have its type, or was one of too many, has not become another field by that.
+            let own = name.strip_prefix(b"field.").is_some_and(|own| self.fields.has(own));
+            (own || self.fields.has(name)) && !names::is_reserved(name)
+        }
+    }
+
+    /// Whether that is where the parser has put the last of very many names, and one of the rule's may be there.
+    fn may_be_in(&self, field: &Field<'_>) -> bool {
+        match field.value {
+            Value::Text(text) if field.key.bytes() == OVERFLOW => self.fields.may_be_in(text),
+            _ => false,
         }
     }
 
     /// Whether it has changed anything.
     fn apply<'e>(&self, draft: &mut Draft<'_, 'e>, scratch: &'e Scratch) -> bool {
+        if draft.record().fields().iter().any(|field| self.may_be_in(field)) {
+            draft.change().retain(|field| !self.may_be_in(field));
+        }
         let before = draft.record().fields().len();
         let Compiled::Mask(mask) = &self.action else {
             return draft.remove(|name| self.is_for(name));

@@ -181,6 +181,9 @@ impl Edits {
     fn compile(written: &Written) -> Result<Self, String> {
         for (name, literal) in &written.set {
             settable(name, "set")?;
+            if matches!(literal, Literal::Float(value) if !value.is_finite()) {
+                return Err(format!("`set`: `{name}` has to be a number"));
+            }
             let is_of = match literal {
                 Literal::Text(_) => names::Type::String,
                 Literal::Int(_) => names::Type::Int,
@@ -195,6 +198,12 @@ impl Edits {
         }
         for (old, new) in &written.rename {
             settable(new, "rename")?;
+            let is_new_twice = written.rename.iter().any(|(other, again)| other != old && again == new);
+            if is_new_twice || written.rename.contains_key(new) {
+                return Err(format!(
+                    "`rename`: `{new}` can't be two fields; use two rules, the first with `continue`"
+                ));
+            }
             if names::is_reserved(old.as_bytes()) {
                 return Err(format!("`rename`: `{old}` is the agent's own"));
             }

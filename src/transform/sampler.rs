@@ -99,10 +99,11 @@ impl Default for Ema {
 }
 
 impl Ema {
-    /// What suits a month: rates that change slowly, and keys that are remembered for half an hour.
+    /// What suits a month: averages over about an hour, so that traffic in bursts is not taken for a flood, and keys that are
+    /// remembered for some hours.
     #[must_use]
     pub const fn for_budget() -> Self {
-        Self { age_out_value: Some(1e-5), ..Self::of_interval(60, 0.25) }
+        Self { age_out_value: Some(1e-5), ..Self::of_interval(60, 1.0 / 60.0) }
     }
 
     const fn of_interval(adjustment_interval_s: u64, weight: f64) -> Self {

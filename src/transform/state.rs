@@ -5,7 +5,7 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Mutex, MutexGuard,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -26,7 +26,7 @@ pub(crate) struct State {
     sampler: Mutex<Sampler>,
     settings: Settings,
     samples: bool,
-    pub(crate) tally: Tally,
+    pub(crate) tally: Arc<Tally>,
 }
 
 /// What a sampler is asked about an event.
@@ -54,13 +54,19 @@ impl<'k> Asked<'k> {
 }
 
 impl State {
-    /// Of a rule with such a sampler, which goes on with what was saved of it.
-    pub(crate) fn new(settings: Settings, samples: bool, saved: Option<Saved>, seed: u64) -> Self {
+    /// Of a rule with such a sampler, which goes on with what was saved of it, and counts on.
+    pub(crate) fn new(
+        settings: Settings,
+        samples: bool,
+        saved: Option<Saved>,
+        tally: Arc<Tally>,
+        seed: u64,
+    ) -> Self {
         let mut sampler = Sampler::new(&settings, seed);
         if let Some(saved) = saved {
             sampler.restore(saved);
         }
-        Self { sampler: Mutex::new(sampler), settings, samples, tally: Tally::default() }
+        Self { sampler: Mutex::new(sampler), settings, samples, tally }
     }
 
     /// Whether it is that of a rule with such a sampler.

@@ -32,18 +32,18 @@ impl Interval {
         self.start = Some(now);
     }
 
-    /// Whether one has ended, or several; the next begins where they do.
-    pub(super) fn ends(&mut self, now: Timestamp) -> bool {
+    /// How many have ended; the next begins where they do.
+    pub(super) fn ended(&mut self, now: Timestamp) -> u64 {
         let start = *self.start.get_or_insert(now);
         let Ok(elapsed_ns) = u64::try_from(now.ns().saturating_sub(start.ns())) else {
             self.restart(now);
-            return false;
+            return 0;
         };
         let passed = elapsed_ns / NS_PER_S / self.length_s.max(1);
         self.passed = self.passed.saturating_add(passed);
         let moved_s = i64::try_from(passed.saturating_mul(self.length_s.max(1))).unwrap_or(i64::MAX);
         self.start = Some(start.plus_seconds(moved_s));
-        passed > 0
+        passed
     }
 }
 
@@ -71,13 +71,13 @@ mod tests {
             (-99_985, true, 244),
         ] {
             assert_eq!(
-                (interval.ends(start.plus_seconds(seconds)), interval.passed()),
+                (interval.ended(start.plus_seconds(seconds)) > 0, interval.passed()),
                 (ends, passed),
                 "{seconds}"
             );
         }
         interval.restart(start);
-        assert!(!interval.ends(start.plus_seconds(14)) && interval.ends(start.plus_seconds(15)));
+        assert_eq!([14, 15].map(|seconds| interval.ended(start.plus_seconds(seconds))), [0, 1]);
     }
 
     #[test]
@@ -85,7 +85,7 @@ mod tests {
         for length_s in [0, 1, u64::MAX] {
             let mut interval = Interval::new(length_s);
             for ns in [i64::MAX, i64::MIN, i64::MAX, 0] {
-                interval.ends(Timestamp::from_ns(ns));
+                interval.ended(Timestamp::from_ns(ns));
             }
         }
     }

@@ -40,6 +40,8 @@ pub(super) struct Keyed {
     /// How many of this interval are never sampled, and of an interval on average.
     spared: f64,
     spared_average: f64,
+    /// How many intervals the averages of a month are made of.
+    months_intervals: u64,
 }
 
 #[derive(Debug)]
@@ -92,6 +94,7 @@ impl Keyed {
             burst: f64::INFINITY,
             spared: 0.0,
             spared_average: 0.0,
+            months_intervals: 0,
         }
     }
 
@@ -126,7 +129,7 @@ impl Keyed {
         self.end_interval(sample.now);
         if self.counted >= self.burst && self.interval.passed() >= u64::from(self.ema.burst_detection_delay) {
             self.interval.restart(sample.now);
-            self.adjust(sample.now);
+            self.adjust(sample.now, 1);
         }
     }
 
@@ -162,22 +165,37 @@ impl Keyed {
     }
 
     fn end_interval(&mut self, now: Timestamp) {
-        if self.interval.ends(now) {
-            self.adjust(now);
+        let ended = self.interval.ended(now);
+        if ended > 0 {
+            self.adjust(now, ended);
         }
     }
 
-    fn adjust(&mut self, now: Timestamp) {
+    /// How the averages are made that count an interval now, after so many have ended. A month's are of hours: quiet intervals
+    /// count, too, and until there were enough of them all count alike. Elsewhere quiet intervals change nothing, as in Refinery.
+    fn rest(&mut self, ended: u64) -> Ema {
+        let Goal::Month { .. } = self.goal else { return self.ema };
+        self.months_intervals = self.months_intervals.saturating_add(ended);
+        #[expect(clippy::cast_precision_loss, reason = "many is as good as very many")]
+        let (quiet, all) = ((ended - 1) as f64, self.months_intervals as f64);
+        let kept = (1.0 - self.ema.weight.clamp(0.0, 1.0)).powf(quiet);
+        self.keys.values_mut().chain([&mut self.other]).for_each(|entry| entry.average *= kept);
+        self.spared_average *= kept;
+        Ema { weight: self.ema.weight.max(1.0 / all), ..self.ema }
+    }
+
+    fn adjust(&mut self, now: Timestamp, ended: u64) {
+        let ema = self.rest(ended);
         let counted = std::mem::take(&mut self.counted);
         let spared = std::mem::take(&mut self.spared);
         if counted + spared <= 0.0 {
             return;
         }
         self.adjustments += 1;
-        self.spared_average = self.ema.next(self.spared_average, spared);
+        self.spared_average = ema.next(self.spared_average, spared);
         if counted > 0.0 {
-            self.keys.retain(|_, entry| entry.adjust(&self.ema));
-            if !self.other.adjust(&self.ema) {
+            self.keys.retain(|_, entry| entry.adjust(&ema));
+            if !self.other.adjust(&ema) {
                 (self.other.average, self.other.rate) = (0.0, None);
             }
             self.has_rates = true;
@@ -233,6 +251,9 @@ impl Keyed {
         keys.retain(|key| key.rate.average_per_s > 0.0);
         keys.sort_by(|one, other| other.rate.average_per_s.total_cmp(&one.rate.average_per_s));
         self.has_rates |= !keys.is_empty();
+        if self.has_rates {
+            self.months_intervals = u64::MAX;
+        }
         let interval_s = self.ema.interval_s();
         for key in keys.iter().take(self.ema.max_keys) {
             self.entry(&key.key, |entry| entry.restore(key.rate, interval_s));
