@@ -1,6 +1,7 @@
 //! `hivetail status`: how the running agent fares, asked at its socket.
 
 use std::{
+    collections::BTreeMap,
     fmt::Write as _,
     io::{self, Write as _},
     path::Path,
@@ -63,11 +64,13 @@ fn table(before: &Snapshot, now: &Snapshot) -> Result<String, std::fmt::Error> {
     writeln!(out, "hivetail {}, up {}", now.version, time(get("uptime_seconds")))?;
     writeln!(
         out,
-        "lines     {} read ({:.0}/s), {} accepted ({:.0}/s), {} joined, {} blank, {} open",
+        "lines     {} read ({:.0}/s), {} accepted ({:.0}/s), {} filtered, {} sampled, {} joined, {} blank, {} open",
         lines.read,
         rate(lines.read, before.lines.read),
         lines.accepted,
         rate(lines.accepted, before.lines.accepted),
+        lines.filtered,
+        lines.sampled,
         lines.joined,
         lines.blank,
         lines.open,
@@ -109,18 +112,38 @@ fn table(before: &Snapshot, now: &Snapshot) -> Result<String, std::fmt::Error> {
     };
     writeln!(out, "spool     {spool}")?;
     writeln!(out, "files     {} followed, {} to go", get("streams"), bytes(get("lag_bytes")))?;
-    let behind = now.streams.iter().take(STREAMS_SHOWN);
+    write_rules(&mut out, &now.rules)?;
+    write_streams(&mut out, now)?;
+    Ok(out)
+}
+
+/// How many events each rule was for, by what became of them; nothing if there are no rules.
+fn write_rules(out: &mut String, rules: &BTreeMap<String, BTreeMap<String, u64>>) -> std::fmt::Result {
+    if !rules.is_empty() {
+        writeln!(out, "\n{:>10} {:>10} {:>10}  rule", "kept", "filtered", "sampled")?;
+    }
+    for (rule, outcomes) in rules {
+        let [kept, filtered, sampled] =
+            ["kept", "filtered", "sampled"].map(|outcome| outcomes.get(outcome).copied().unwrap_or(0));
+        writeln!(out, "{kept:>10} {filtered:>10} {sampled:>10}  {rule}")?;
+    }
+    Ok(())
+}
+
+/// The files that are behind most.
+fn write_streams(out: &mut String, now: &Snapshot) -> std::fmt::Result {
     if !now.streams.is_empty() {
         writeln!(out, "\n{:>10} {:>8} {:>10}  file", "to go", "waiting", "done")?;
     }
-    for stream in behind {
+    for stream in now.streams.iter().take(STREAMS_SHOWN) {
         let (lag, done, path) = (bytes(stream.lag_bytes), bytes(stream.done_bytes), stream.path.display());
         writeln!(out, "{lag:>10} {:>8} {done:>10}  {path}", time(stream.lag_s))?;
     }
-    if get("streams") > STREAMS_SHOWN as u64 {
-        writeln!(out, "and {} more", get("streams") - STREAMS_SHOWN as u64)?;
+    let followed = now.numbers.get("streams").copied().unwrap_or(0);
+    if followed > STREAMS_SHOWN as u64 {
+        writeln!(out, "and {} more", followed - STREAMS_SHOWN as u64)?;
     }
-    Ok(out)
+    Ok(())
 }
 
 fn bytes(count: u64) -> String {

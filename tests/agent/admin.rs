@@ -184,9 +184,31 @@ async fn status_is_a_table_for_people_and_json_for_scripts() {
     soon("all events", stage.hive.wait_for_events(10)).await;
     let (code, table, said) = status(&[]).await;
     assert_eq!(code, Some(0), "{said}");
-    assert!(table.contains("10 read (0/s), 10 accepted (0/s)") && table.contains("/a.log\n"), "{table}");
+    let counts = "10 read (0/s), 10 accepted (0/s), 0 filtered, 0 sampled, 0 joined";
+    assert!(table.contains(counts) && table.contains("/a.log\n") && !table.contains("  rule\n"), "{table}");
     let (_, json, _) = status(&["--json"]).await;
     let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
     assert_eq!((&json["lines"]["accepted"], &json["numbers"]["streams"]), (&10.into(), &1.into()));
+    agent.stopped().await;
+}
+
+#[tokio::test]
+async fn status_tells_what_became_of_the_events_of_each_rule() {
+    let stage = Stage::new().await;
+    let lines: String = (0..36).map(|n| format!("{{\"n\":{n}}}\n")).collect();
+    stage.append("a.log", &lines);
+    let rules = "[[rule]]\nname = \"begin\"\ndrop = true\nwhen = [{ field = \"n\", operator = \"<\", value = 4 }]\n\
+        [[rule]]\nname = \"all else\"\nsample = 8\n";
+    let toml = stage.toml("a.log", "format = \"json\"", rules);
+    let config = stage.config_file(&toml);
+    let agent = stage.start(&toml, false);
+    soon("all events", stage.hive.wait_for_events(4)).await;
+    let mut command = hivetail();
+    command.args(["status", "-c"]).arg(&config);
+    let run = tokio::task::spawn_blocking(move || command.output());
+    let table = String::from_utf8(run.await.expect("no panic").expect("it runs").stdout).expect("text");
+    assert!(table.contains("36 read (0/s), 4 accepted (0/s), 4 filtered, 28 sampled"), "{table}");
+    let rows = "      kept   filtered    sampled  rule\n         4          0         28  all else\n         0          4          0  begin\n";
+    assert!(table.contains(rows), "{table}");
     agent.stopped().await;
 }
