@@ -14,6 +14,8 @@ pub(super) struct Question {
     hint: &'static str,
     /// Columns without which it makes no sense.
     needs: &'static [&'static str],
+    /// A column with which another question tells more.
+    lacks: Option<&'static str>,
     /// Of all datasets together: it compares them.
     is_across: bool,
     select: &'static str,
@@ -24,11 +26,12 @@ pub(super) struct Question {
     order: &'static str,
 }
 
-pub(super) const QUESTIONS: [Question; 10] = [
+pub(super) const QUESTIONS: [Question; 11] = [
     Question {
         title: "Requests over a second",
         hint: "the slowest by name and status",
         needs: &["duration_ms", "name"],
+        lacks: None,
         is_across: false,
         select: "COUNT, MAX(duration_ms)",
         wheres: &["duration_ms > 1000"],
@@ -40,6 +43,7 @@ pub(super) const QUESTIONS: [Question; 10] = [
         title: "Requests over a minute",
         hint: "the same beyond 60 s",
         needs: &["duration_ms", "name"],
+        lacks: None,
         is_across: false,
         select: "COUNT, MAX(duration_ms)",
         wheres: &["duration_ms > 60000"],
@@ -51,6 +55,7 @@ pub(super) const QUESTIONS: [Question; 10] = [
         title: "How slow is each endpoint?",
         hint: "P50, P95 and P99 by url.shape",
         needs: &["duration_ms", "url.shape"],
+        lacks: None,
         is_across: false,
         select: "P99(duration_ms), P95(duration_ms), P50(duration_ms), COUNT",
         wheres: &["url.shape exists"],
@@ -62,6 +67,7 @@ pub(super) const QUESTIONS: [Question; 10] = [
         title: "Where do durations lie?",
         hint: "a heatmap: one kind of requests, or two?",
         needs: &["duration_ms"],
+        lacks: None,
         is_across: false,
         select: "HEATMAP(duration_ms), P50(duration_ms), P99(duration_ms), COUNT",
         wheres: &["duration_ms exists"],
@@ -73,6 +79,7 @@ pub(super) const QUESTIONS: [Question; 10] = [
         title: "Which errors are there?",
         hint: "by fingerprint: the same error is one row",
         needs: &["exception.fingerprint"],
+        lacks: None,
         is_across: false,
         select: "COUNT, COUNT_DISTINCT(request_id)",
         wheres: &["exception.fingerprint exists", "http.response.status_code does-not-exist"],
@@ -84,6 +91,7 @@ pub(super) const QUESTIONS: [Question; 10] = [
         title: "Status codes over time",
         hint: "COUNT by http.response.status_code",
         needs: &["http.response.status_code"],
+        lacks: None,
         is_across: false,
         select: "COUNT",
         wheres: &["http.response.status_code exists"],
@@ -95,6 +103,7 @@ pub(super) const QUESTIONS: [Question; 10] = [
         title: "Is it the proxy or the app?",
         hint: "a request's time at the proxy, and behind it",
         needs: &["duration_ms", "nginx.upstream.duration_ms"],
+        lacks: None,
         is_across: false,
         select: "P95(duration_ms), P95(nginx.upstream.duration_ms), COUNT",
         wheres: &["nginx.upstream.duration_ms exists"],
@@ -106,6 +115,7 @@ pub(super) const QUESTIONS: [Question; 10] = [
         title: "Proxy and app side by side",
         hint: "durations by log.format",
         needs: &["duration_ms", "log.format", "nginx.upstream.duration_ms"],
+        lacks: None,
         is_across: true,
         select: "P95(duration_ms), P50(duration_ms), COUNT",
         wheres: &["url.path exists", "duration_ms exists"],
@@ -115,8 +125,21 @@ pub(super) const QUESTIONS: [Question; 10] = [
     },
     Question {
         title: "How much is health checks?",
+        hint: "health checks, robots, and all others",
+        needs: &["client.kind", "url.path"],
+        lacks: None,
+        is_across: false,
+        select: "COUNT",
+        wheres: &["url.path exists"],
+        matching: "",
+        groups: &["client.kind"],
+        order: "COUNT desc",
+    },
+    Question {
+        title: "How much is health checks?",
         hint: "by path and by program; the share is above the chart",
         needs: &["url.path", "user_agent.original"],
+        lacks: Some("client.kind"),
         is_across: false,
         select: "COUNT",
         wheres: &[
@@ -132,6 +155,7 @@ pub(super) const QUESTIONS: [Question; 10] = [
         title: "Who are the loudest clients?",
         hint: "requests and bytes by address and program",
         needs: &["client.address", "url.path"],
+        lacks: None,
         is_across: false,
         select: "COUNT, SUM(http.response.body.size)",
         wheres: &["url.path exists"],
@@ -141,10 +165,11 @@ pub(super) const QUESTIONS: [Question; 10] = [
     },
 ];
 
-/// All columns that any question needs.
+/// All columns that any question asks for.
 pub(super) fn columns() -> Vec<&'static str> {
-    let needed: HashSet<&str> = QUESTIONS.iter().flat_map(|question| question.needs).copied().collect();
-    needed.into_iter().collect()
+    let asked: HashSet<&str> =
+        QUESTIONS.iter().flat_map(|question| question.needs.iter().chain(&question.lacks)).copied().collect();
+    asked.into_iter().collect()
 }
 
 impl Question {
@@ -166,6 +191,7 @@ impl Question {
 
     fn fits(&self, columns: &HashSet<&str>) -> bool {
         self.needs.iter().all(|column| columns.contains(column))
+            && self.lacks.is_none_or(|column| !columns.contains(column))
     }
 }
 
@@ -234,5 +260,23 @@ mod tests {
         assert!(!offered.contains("<web>") && offered.contains("&lt;web&gt;"), "{offered}");
         assert!(offered.contains("/request?id=%3Cr1%3E"), "{offered}");
         assert!(draw(&[], None).into_string().contains("ask your own"));
+    }
+
+    #[test]
+    fn health_checks_are_told_by_their_kind_where_it_is_known() {
+        let told = ("told".to_owned(), HashSet::from(["url.path", "user_agent.original", "client.kind"]));
+        let guessed = ("guessed".to_owned(), HashSet::from(["url.path", "user_agent.original"]));
+        let offered = draw(&[told, guessed], None).into_string();
+        for (dataset, is_guessed) in [("told", false), ("guessed", true)] {
+            let label = format!("aria-label=\"How much is health checks? {dataset}\"");
+            let (before, _) = offered.split_once(&label).unwrap();
+            let url = before.rsplit_once("href").unwrap().1;
+            assert_eq!(
+                (url.contains("kube-probe"), url.contains("client.kind")),
+                (is_guessed, !is_guessed),
+                "{url}"
+            );
+            assert_eq!(offered.matches(&label).count(), 1);
+        }
     }
 }

@@ -16,6 +16,7 @@ pub(crate) fn proxy() -> Vec<Value> {
         });
         if index == 9 {
             event["user_agent.original"] = json!("kube-probe/1.33");
+            event["client.kind"] = json!("health-check");
         }
         event
     };

@@ -45,7 +45,7 @@ pub(crate) async fn each_ready_question_is_a_click_and_shows_the_right_numbers(p
                 "All 2 groups | 61,000 ms | 40 ms | 11",
             ],
         ),
-        ("How much is health checks? ingress", &["/b/:id | kube-probe/1.33 | 1", "All 1 group | 1"]),
+        ("How much is health checks? ingress", &["(none) | 9", "health-check | 1", "All 2 groups | 10"]),
         (
             "Who are the loudest clients? ingress",
             &[
