@@ -1,6 +1,8 @@
 //! The configuration file: the example is sound, and each error says where, what, and what is allowed.
 
-use hivetail::config::{Config, SourceType};
+use std::collections::BTreeSet;
+
+use hivetail::config::{Config, SourceType, reference};
 
 #[test]
 fn the_example_is_sound_and_names_every_key() {
@@ -15,6 +17,64 @@ fn the_example_is_sound_and_names_every_key() {
     let routed = config.source.iter().map(toml::Spanned::get_ref).filter(|source| !source.route.is_empty());
     let routed: Vec<(SourceType, usize)> = routed.map(|source| (source.kind, source.route.len())).collect();
     assert_eq!(routed, [(SourceType::Kubernetes, 3), (SourceType::Nats, 2)]);
+}
+
+/// Where the keys of a table are shown that says "as in that one".
+fn shown_at(path: &str) -> String {
+    let path = path.replace(".source.rule", ".rule").replace(".redaction.rule.when", ".rule.when");
+    path.replace(".source.route.", ".source.")
+}
+
+/// The keys of a schema, each with the tables that it is in.
+fn keys_of_schema(schema: &serde_json::Value, path: &str, keys: &mut BTreeSet<String>) {
+    let inner = ["items", "anyOf", "oneOf"].iter().filter_map(|name| schema.get(name));
+    for one in inner.flat_map(|inner| inner.as_array().map_or(std::slice::from_ref(inner), Vec::as_slice)) {
+        keys_of_schema(one, path, keys);
+    }
+    for (name, schema) in
+        schema.get("properties").and_then(|properties| properties.as_object()).into_iter().flatten()
+    {
+        let path = format!("{path}.{name}");
+        keys_of_schema(schema, &path, keys);
+        keys.insert(shown_at(&path));
+    }
+}
+
+/// The same of a file.
+fn keys_of_file(value: &toml::Value, path: &str, keys: &mut BTreeSet<String>) {
+    match value {
+        toml::Value::Table(table) => {
+            for (name, value) in table {
+                let path = format!("{path}.{name}");
+                keys_of_file(value, &path, keys);
+                keys.insert(shown_at(&path));
+            }
+        }
+        toml::Value::Array(list) => list.iter().for_each(|value| keys_of_file(value, path, keys)),
+        _ => {}
+    }
+}
+
+/// Beside the optional keys, those count that stand there as comments instead of others which they exclude: `# key = …`.
+#[test]
+fn every_key_of_the_schema_is_in_the_example() {
+    let is_key = |line: &str| {
+        let key = line.split_once(" = ").map_or("", |(key, _)| key);
+        !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+    };
+    let uncomment = |line: &'static str| {
+        let plain = line.strip_prefix("# ").filter(|line| is_key(line));
+        line.strip_prefix("#= ").or(plain).unwrap_or(line)
+    };
+    let lines: Vec<&str> = include_str!("../../config.example.toml").lines().map(uncomment).collect();
+    let example: toml::Value = toml::from_str(&lines.join("\n")).expect("TOML");
+    let (mut all, mut shown) = (BTreeSet::new(), BTreeSet::new());
+    let schema = reference::schema_text().expect("text");
+    keys_of_schema(&serde_json::from_str(&schema).expect("JSON"), "", &mut all);
+    keys_of_file(&example, "", &mut shown);
+    assert!(all.len() > 100 && all.contains(".source.join.start"), "{all:?}");
+    let missing: Vec<&String> = all.difference(&shown).collect();
+    assert!(missing.is_empty(), "config.example.toml does not show {missing:?}");
 }
 
 /// Files with something wrong in each.
