@@ -18,10 +18,11 @@ use serde_json::Value;
 use super::{load, reading::pass_file};
 use crate::{
     clock::Clock,
-    config::{Config, Source, SourceType},
+    config::{Config, Pick, Source, SourceType},
     encode::Constants,
     pass::{Chunk, Pass},
     pipeline,
+    source::kubernetes::{Container, OwnPod},
     spare::Spares,
     transform::{Told, ToldFate},
 };
@@ -53,8 +54,15 @@ impl ExplainArgs {
             Ok(config) => config,
             Err(error) => return super::complain(&error),
         };
-        let Some((index, source)) = self.source_of(&config) else {
+        let log = self.log.canonicalize().unwrap_or_else(|_| self.log.clone());
+        let Some((index, source)) = self.source_of(&config, &log) else {
             anyhow::bail!("{}: it has {} sources, from 0 on", self.config.display(), config.source.len());
+        };
+        // A link's own name tells whose log it is, where that which it leads to does not.
+        let container = [&self.log, &log].into_iter().find_map(|path| Container::of(path));
+        let container = container.filter(|_| source.kind == SourceType::Kubernetes);
+        let Some(source) = &for_container(source, container.as_ref()) else {
+            anyhow::bail!("source[{index}] has a route that drops this container: nothing of it is shipped");
         };
         let book = Arc::new(pipeline::book(&config)?);
         let join_bytes_max = config.plan().map_or(0, |plan| plan.join_bytes);
@@ -62,7 +70,11 @@ impl ExplainArgs {
         let mut pass = Pass::new(source, template, Arc::default(), Spares::default(), join_bytes_max, &book);
         pass.take_journal();
         let mut constants = Constants::default();
-        source.constants().iter().for_each(|(name, value)| constants.push(name, value));
+        let configured = source.constants();
+        configured.iter().for_each(|(name, value)| constants.push(name, value));
+        if let Some(container) = container {
+            container.tell(&mut constants, &configured);
+        }
         let by_rule = pass.rule_names().map(|name| (name.to_owned(), OfRule::default())).collect();
         let mut sums = Sums { examples_max: self.examples, by_rule, ..Sums::default() };
         let mut add = |pass: &mut Pass, chunk: &Chunk| {
@@ -83,14 +95,11 @@ impl ExplainArgs {
         }
     }
 
-    fn source_of<'c>(&self, config: &'c Config) -> Option<(usize, &'c Source)> {
+    fn source_of<'c>(&self, config: &'c Config, log: &Path) -> Option<(usize, &'c Source)> {
         let mut sources = config.source.iter().map(toml::Spanned::get_ref).enumerate();
         match self.source {
             Some(index) => sources.nth(index),
-            None => {
-                let log = self.log.canonicalize().unwrap_or_else(|_| self.log.clone());
-                sources.clone().find(|(_, source)| reads(source, &log)).or_else(|| sources.next())
-            }
+            None => sources.clone().find(|(_, source)| reads(source, log)).or_else(|| sources.next()),
         }
     }
 }
@@ -99,6 +108,13 @@ impl ExplainArgs {
 fn reads(source: &Source, log: &Path) -> bool {
     let is_stdin = source.kind == SourceType::Stdin && log == Path::new("-");
     is_stdin || source.paths.iter().any(|glob| glob.0.matches_path(log))
+}
+
+/// A source as it is for that container: its routes say. None if one of them drops it.
+fn for_container(source: &Source, container: Option<&Container>) -> Option<Source> {
+    let is_for = |pick: &Pick| container.map_or(pick.picks_strangers(), |container| pick.picks(container));
+    let mut variants = source.variants(&OwnPod::Unknown).into_iter();
+    variants.find(|variant| is_for(&variant.pick)).map(|variant| variant.source)
 }
 
 /// What there is to say of all events.

@@ -14,6 +14,7 @@ mod config;
 mod corpus;
 mod delivery;
 mod documents;
+mod explain;
 mod hostile;
 mod interleavings;
 mod joins;
