@@ -10,7 +10,10 @@
 
 mod text;
 
+use std::collections::BTreeMap;
+
 use hivetail_parsers::{Field, Key, Record, TimeSource, Timestamp, Value};
+use serde_json::value::RawValue;
 
 use crate::dataset::Destination;
 pub use text::STRING_BYTES_MAX;
@@ -289,18 +292,32 @@ impl Encoder {
         }
     }
 
-    /// Keeps a field that has no column, unless the string that it goes into is full.
+    /// Keeps a field that has no column, unless the string that it goes into is full. What the parser has put together of a line
+    /// with very many names is taken apart, so that there is one such string.
     #[cold]
     fn overflowing(&mut self, field: &Field<'_>) {
         let mut overflow = std::mem::take(&mut self.overflow);
-        match field {
-            Field { key: Key::Known(OVERFLOW), value: Value::Text([b'{', members @ .., b'}']) }
-                if overflow.len() + members.len() < OVERFLOW_BYTES_MAX =>
-            {
-                overflow.push(b',');
-                overflow.extend_from_slice(members);
+        let members = match field {
+            Field { key: Key::Known(OVERFLOW), value: Value::Text(text) } => {
+                serde_json::from_slice::<BTreeMap<String, &RawValue>>(text).ok()
             }
-            _ => self.field(&mut overflow, field, OVERFLOW_BYTES_MAX),
+            _ => None,
+        };
+        match members {
+            Some(members) => {
+                let fits = members.iter().all(|(name, value)| {
+                    let before = overflow.len();
+                    write_key(&mut overflow, &Key::Free(name.as_bytes()), &mut Cuts::default());
+                    overflow.extend_from_slice(value.get().as_bytes());
+                    let fits = overflow.len() <= OVERFLOW_BYTES_MAX;
+                    overflow.truncate(if fits { overflow.len() } else { before });
+                    fits
+                });
+                if !fits {
+                    self.cuts.add(OVERFLOW.as_bytes());
+                }
+            }
+            None => self.field(&mut overflow, field, OVERFLOW_BYTES_MAX),
         }
         self.overflow = overflow;
     }

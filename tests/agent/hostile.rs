@@ -64,7 +64,7 @@ async fn hostile_json_is_kept_within_the_limits() {
     stage.append("a.log", format!("{{\"deep\":{}1{}}}\n", "[".repeat(100), "]".repeat(100)));
     stage.append("a.log", format!("{{\"deeper\":{}1{}}}\n", "[".repeat(10_000), "]".repeat(10_000)));
     stage.append("a.log", "{\"a\":1,\"a\":2,\"meta.parse_error\":\"forged\",\"\":3,\"x\\u0000\\\"y\":4}\n");
-    let counts = stage.ship_once(&stage.toml("a.log", "format = \"json\"", "")).await;
+    let counts = stage.ship_once(&stage.toml("a.log", "format = \"json\"", "[columns]\nmax = 100_000")).await;
     assert_eq!((counts.accepted, counts.refused), (4, 0));
     let events = stage.hive.events();
     assert!(

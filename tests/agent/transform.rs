@@ -1,5 +1,8 @@
 //! What is dropped, thinned out, changed or redacted: every line keeps its one outcome, and what is shipped stands for the rest.
 
+use std::time::Duration;
+
+use hive::Fault;
 use serde_json::{Value, json};
 
 use crate::support::{Stage, numbered, text};
@@ -113,6 +116,38 @@ async fn joined_events_are_dropped_and_sampled_as_wholes() {
     stage.append("a.log", "2026-11-21 14:58:45.999 request_id=late [info] Sent 200 in 99ms\n");
     let again = stage.ship_once(&toml).await;
     assert_eq!((again.recovered, again.read, again.filtered, again.joined), (1, 1, 1, 1), "{again:?}");
+}
+
+/// Its first line was held by the join, its last is read again since another event before it waits: half of it came alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dropped_request_stays_dropped_after_a_restart() {
+    let fault = || Fault::Status { status: 503, error: "scripted".to_owned(), retry_after: None };
+    let stage = Stage::with_faults((0..1_000).map(|_| fault())).await;
+    let rule = "[[rule]]\nname = \"drop\"\nwhen = [{ field = \"url.path\", operator = \"=\", value = \"/drop\" }]\ndrop = true";
+    let toml = stage.toml("a.log", "format = \"phoenix\"", &format!("{rule}\n[limits]\nshutdown_ms = 500"));
+    let line = |id: &str, text: &str| format!("2026-11-21 14:58:44.000 request_id={id} [info] {text}\n");
+    stage.append("a.log", line("r1", "GET /drop"));
+    let agent = stage.start(&toml, false);
+    // The held line is in the checkpoint before the others come.
+    let is_there = || {
+        let checkpoint = std::fs::read(stage.path("state/checkpoint.a")).unwrap_or_default();
+        checkpoint.windows(5).any(|name| name == b"a.log")
+    };
+    let held = async {
+        while !is_there() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    crate::support::soon("a checkpoint", held).await;
+    let rest = [line("r2", "GET /keep"), line("r2", "Sent 200 in 2ms"), line("r1", "Sent 200 in 3ms")];
+    stage.append("a.log", rest.concat());
+    crate::support::soon("a request", stage.hive.wait_for_requests(1)).await;
+    let counts = agent.stopped().await;
+    assert_eq!((counts.read, counts.accepted, counts.filtered), (4, 0, 1), "{counts:?}");
+    stage.hive.clear_script();
+    let counts = stage.ship_once(&toml).await;
+    assert_eq!((counts.accepted, counts.filtered, counts.joined), (1, 1, 2), "{counts:?}");
+    assert_eq!(stage.seen("url.path").into_keys().collect::<Vec<_>>(), ["/keep"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
