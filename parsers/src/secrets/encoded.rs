@@ -1,24 +1,40 @@
 //! Secrets in a query that stands encoded in another: `?to=%2Fa%3Ftoken%3Dx%26b%3D1`, once or several times over.
 //!
 //! Takes a text with a `%`, gives it with `[FILTERED]` for the value after each encoded `=` whose name is a secret's.
+//!
+//! Invariant: no byte is looked at more often than a few times, however many signs there are.
 
 use memchr::memchr;
 
 use super::{FILTERED, Secret, SecretNames, is_secret_parameter, key::parameter, plain, replaced};
 use crate::record::Scratch;
 
+/// What ends a name before it: `&`, `?`, `/`, `;`, `#`, a blank and `=`.
+const SEPARATORS: [[u8; 2]; 7] = [*b"26", *b"3f", *b"2f", *b"3b", *b"23", *b"20", *b"3d"];
+
 /// The text without them.
 pub(super) fn text<'a>(text: &'a [u8], names: &SecretNames, scratch: &'a Scratch) -> &'a [u8] {
-    replaced(text, &Secrets { text, names, at: 0 }, scratch)
+    replaced(text, &Secrets { text, names, at: 0, signs: Signs::default() }, scratch)
 }
 
-/// Whether the `%` there begins an encoded `=` after a secret's name.
-pub(super) fn names_secret(text: &[u8], at: usize, names: &SecretNames) -> bool {
-    encoded(&text[at..], b"3d").is_some() && is_secret_before(&text[..at], names)
+/// The encoded signs of a text, asked for from left to right. A name begins behind the last sign before it, so that all names
+/// together are no longer than the text.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Signs {
+    name_from: usize,
 }
 
-fn is_secret_before(before: &[u8], names: &SecretNames) -> bool {
-    parameter(before).is_some_and(|name| is_secret_parameter(own(name), names))
+impl Signs {
+    /// If the `%` there begins an encoded `=` after a secret's name, where the value begins.
+    pub(super) fn value_under(&mut self, text: &[u8], at: usize, names: &SecretNames) -> Option<usize> {
+        let (code, len) = encoded(&text[at..])?;
+        if !SEPARATORS.contains(&code) {
+            return None;
+        }
+        let name = text.get(self.name_from..at).and_then(parameter);
+        self.name_from = at + len;
+        (code == *b"3d" && name.is_some_and(|name| is_secret_parameter(name, names))).then_some(at + len)
+    }
 }
 
 /// Where the values begin and end.
@@ -27,6 +43,7 @@ struct Secrets<'t, 'p> {
     text: &'t [u8],
     names: &'p SecretNames,
     at: usize,
+    signs: Signs,
 }
 
 impl Iterator for Secrets<'_, '_> {
@@ -35,22 +52,14 @@ impl Iterator for Secrets<'_, '_> {
     fn next(&mut self) -> Option<Secret> {
         loop {
             let sign = self.at + memchr(b'%', self.text.get(self.at..)?)?;
-            let (before, after) = self.text.split_at(sign);
-            let Some(len) = encoded(after, b"3d") else {
-                self.at = sign + 1;
-                continue;
-            };
-            let start = sign + len;
-            self.at = start;
-            if !is_secret_before(before, self.names) {
-                continue;
-            }
+            self.at = sign + 1;
+            let Some(start) = self.signs.value_under(self.text, sign, self.names) else { continue };
             let value = &self.text[start..];
             let ends = |at: &usize| {
                 let rest = &value[*at..];
                 rest[0].is_ascii_whitespace()
                     || b"&;#\"',)>\\".contains(&rest[0])
-                    || encoded(rest, b"26").or_else(|| encoded(rest, b"23")).is_some()
+                    || encoded(rest).is_some_and(|(code, _)| matches!(&code, b"26" | b"23"))
             };
             let end = (0..value.len()).find(ends).unwrap_or(value.len());
             self.at = start + end;
@@ -61,21 +70,14 @@ impl Iterator for Secrets<'_, '_> {
     }
 }
 
-/// What is the last parameter's of the encoded text that a name seems to be: all encoded signs may stand in a name.
-fn own(name: &[u8]) -> &[u8] {
-    let separators = [b"26", b"3f", b"2f", b"3b", b"23", b"20"];
-    let ends = |at: usize| separators.iter().find_map(|code| encoded(&name[at..], code)).map(|len| at + len);
-    let last = (0..name.len()).rev().filter(|at| name[*at] == b'%').find_map(ends);
-    last.map_or(name, |end| &name[end..])
-}
-
-/// The length of the sign with that code that `text` begins with, encoded once or several times: `%3D`, `%253D`.
-fn encoded(text: &[u8], code: &[u8; 2]) -> Option<usize> {
+/// The code that `text` begins with, encoded once or several times, and how long it is: `3d` of `%3D` and of `%253D`.
+fn encoded(text: &[u8]) -> Option<([u8; 2], usize)> {
     let mut rest = text.strip_prefix(b"%")?;
     while let Some(more) = rest.strip_prefix(b"25") {
         rest = more;
     }
-    rest.get(..2)?.eq_ignore_ascii_case(code).then_some(text.len() - rest.len() + 2)
+    let code = rest.first_chunk::<2>()?.to_ascii_lowercase();
+    Some(([code[0], code[1]], text.len() - rest.len() + 2))
 }
 
 #[cfg(test)]

@@ -24,9 +24,10 @@ pub(crate) fn may_stand_in(line: &[u8], names: &SecretNames) -> bool {
     }
     let is_document = line.first() == Some(&b'{');
     let assigned = || {
+        let mut signs = encoded::Signs::default();
         memchr3_iter(b'=', b'%', b'\\', line).any(|sign| match line[sign] {
             b'=' => parameter(&line[..sign]).is_some_and(|name| is_secret_parameter(name, names)),
-            b'%' => encoded::names_secret(line, sign, names),
+            b'%' => signs.value_under(line, sign, names).is_some(),
             // Letters and quotes may be escaped: `\u0022` and `\x22`.
             _ => matches!(line.get(sign + 1), Some(b'u' | b'x')),
         })
