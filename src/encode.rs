@@ -8,6 +8,7 @@
 //! strings are cut at 65,535 bytes, events at 1,000,000 bytes and 2,000 fields (Honeycomb's limits), and what was
 //! cut is named in `meta.truncated`. Nothing is allocated per event once the buffers are warm.
 
+mod constants;
 mod text;
 
 use std::collections::BTreeMap;
@@ -15,7 +16,7 @@ use std::collections::BTreeMap;
 use hivetail_parsers::{Field, Key, Record, TimeSource, Timestamp, Value};
 use serde_json::value::RawValue;
 
-use crate::dataset::Destination;
+pub use constants::{Constants, Hidden};
 pub use text::STRING_BYTES_MAX;
 use text::write_string;
 
@@ -37,96 +38,6 @@ const CUT_NAMES_BYTES_MAX: usize = 1_000;
 const OWN_FIELDS_MAX: usize = 12;
 /// A time further ahead than this is not believed: Honeycomb would replace it anyway.
 const AHEAD_S_MAX: i64 = 3_600;
-
-/// Fields that are the same for all events of a stream, encoded once.
-#[derive(Clone, Debug, Default)]
-pub struct Constants {
-    json: Vec<u8>,
-    fields: Vec<Constant>,
-    /// Where the stream's events go, if they decide that.
-    pub destination: Option<Destination>,
-}
-
-#[derive(Clone, Debug)]
-struct Constant {
-    name: String,
-    value: ConstantValue,
-    /// Where it ends in the JSON of all of them.
-    end: usize,
-}
-
-#[derive(Clone, Debug)]
-enum ConstantValue {
-    Text(String),
-    Int(i64),
-}
-
-/// Constants that an event does not have, since a rule has changed them: the bits of their numbers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Hidden(u128);
-
-impl Constants {
-    /// Adds a text field, unless it is empty.
-    pub fn push(&mut self, name: &str, text: &str) {
-        if !text.is_empty() {
-            self.push_value(name, ConstantValue::Text(text.to_owned()));
-        }
-    }
-
-    /// Adds a whole number.
-    pub fn push_int(&mut self, name: &str, value: i64) {
-        self.push_value(name, ConstantValue::Int(value));
-    }
-
-    fn push_value(&mut self, name: &str, value: ConstantValue) {
-        write_key(&mut self.json, &Key::Free(name.as_bytes()), &mut Cuts::default());
-        match &value {
-            ConstantValue::Text(text) => drop(write_string(&mut self.json, text.as_bytes())),
-            ConstantValue::Int(value) => write_number(&mut self.json, value),
-        }
-        self.fields.push(Constant { name: name.to_owned(), value, end: self.json.len() });
-    }
-
-    /// Their names and values, by their numbers.
-    pub fn fields(&self) -> impl Iterator<Item = (&str, Value<'_>)> {
-        self.fields.iter().map(|field| (field.name.as_str(), field.value.as_value()))
-    }
-
-    fn write(&self, out: &mut Vec<u8>, hidden: Hidden) {
-        if hidden == Hidden::default() {
-            return out.extend_from_slice(&self.json);
-        }
-        let mut start = 0;
-        for (index, field) in self.fields.iter().enumerate() {
-            if !hidden.has(index) {
-                out.extend_from_slice(&self.json[start..field.end]);
-            }
-            start = field.end;
-        }
-    }
-}
-
-impl ConstantValue {
-    const fn as_value(&self) -> Value<'_> {
-        match self {
-            Self::Text(text) => Value::Text(text.as_bytes()),
-            Self::Int(value) => Value::Int(*value),
-        }
-    }
-}
-
-impl Hidden {
-    /// Hides one. There are hardly more than a hundred; those beyond the bits stay.
-    pub const fn hide(&mut self, index: usize) {
-        if index < u128::BITS as usize {
-            self.0 |= 1 << index;
-        }
-    }
-
-    const fn has(self, index: usize) -> bool {
-        index < u128::BITS as usize && self.0 & (1 << index) != 0
-    }
-}
 
 /// What an event is made from.
 #[derive(Clone, Copy, Debug)]
@@ -241,7 +152,7 @@ impl Encoder {
         event.constants.write(out, event.hidden);
         write_own(out, event, source);
         let room = start + EVENT_BYTES_MAX - TAIL_BYTES;
-        let fields_max = FIELDS_MAX - OWN_FIELDS_MAX - event.constants.fields.len();
+        let fields_max = FIELDS_MAX - OWN_FIELDS_MAX - event.constants.count();
         let fields = event.record.fields();
         let (fitting, surplus) = fields.split_at(fields_max.min(fields.len()));
         for field in fitting {
