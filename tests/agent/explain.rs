@@ -6,8 +6,9 @@ use crate::support::{Stage, hivetail};
 
 const ACCESS: &str =
     "10.0.0.1 - - [22/Nov/2026:10:00:00 +0000] \"GET /healthz HTTP/1.1\" 200 5 \"-\" \"kube-probe/1.31\"";
-const RULES: &str = "[[rule]]\nname = \"health checks\"\nwhen = [{ field = \"client.kind\", operator = \"=\", value = \"health-check\" }]\nsample = 8\n\
-    [[rule]]\nname = \"shop\"\nwhen = [{ field = \"k8s.namespace.name\", operator = \"=\", value = \"shop\" }]\ndrop = true\n";
+/// What the second samples the first has dropped before: the one line of a container has one fate.
+const RULES: &str = "[[rule]]\nname = \"shop\"\nwhen = [{ field = \"k8s.namespace.name\", operator = \"=\", value = \"shop\" }]\ndrop = true\n\
+    [[rule]]\nname = \"health checks\"\nwhen = [{ field = \"client.kind\", operator = \"=\", value = \"health-check\" }]\nsample = 8\n";
 
 /// What it prints, or says if it can't.
 fn explain(stage: &Stage, toml: &str, log: &str) -> Result<String, String> {
