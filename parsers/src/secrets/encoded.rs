@@ -95,8 +95,8 @@ fn encoded(text: &[u8]) -> Option<([u8; 2], usize)> {
     while let Some(more) = rest.strip_prefix(b"25") {
         rest = more;
     }
-    let code = rest.first_chunk::<2>()?.to_ascii_lowercase();
-    Some(([code[0], code[1]], text.len() - rest.len() + 2))
+    let code = rest.first_chunk::<2>()?.map(|letter| letter.to_ascii_lowercase());
+    Some((code, text.len() - rest.len() + 2))
 }
 
 #[cfg(test)]
