@@ -6,6 +6,9 @@
 //! `{"token", "x"}`; and of JSON, `"token":"x"`, also within quoted text, where quotes are escaped. Containers go whole;
 //! a value without an end goes up to the end of its line. Fields of a record go whole if their own name is a secret's.
 //!
+//! Where a value ends depends on what the text is. In a URL as a client wrote it, quotes and brackets mean nothing. In prose
+//! they do, but not in a URL there: rather too much is taken out than too little.
+//!
 //! Invariant: a line that names no secret is looked at once, a text without secrets is given as it is, and the work is bounded
 //! by the text's length: once a value had no end in all of the text, others have to end in their line.
 
@@ -13,13 +16,15 @@ mod encoded;
 mod fields;
 mod key;
 mod names;
+mod place;
 mod value;
 
-use memchr::{memchr, memchr3, memmem};
+use memchr::{memchr, memchr3};
 
-pub(crate) use fields::{clean, clean_by_name, may_stand_in};
+pub(crate) use fields::{clean, clean_by_name, may_stand_in, under_name};
 use key::{Key, header, is_secret_header, of_keyword, of_map, parameter};
 pub use names::SecretNames;
+use place::{Place, prose_len, target, url_len};
 use value::{Quotes, is_literal, opens_container, without_quotes};
 
 use crate::{
@@ -36,14 +41,23 @@ const DECODED: usize = 128;
 
 /// The text without its secrets.
 pub(crate) fn text<'a>(text: &'a [u8], names: &SecretNames, scratch: &'a Scratch) -> &'a [u8] {
+    cleaned(text, Place::Prose, names, scratch)
+}
+
+/// The URL, a part of one, or a request's line without its secrets.
+pub(crate) fn url<'a>(text: &'a [u8], names: &SecretNames, scratch: &'a Scratch) -> &'a [u8] {
+    cleaned(text, Place::Url, names, scratch)
+}
+
+fn cleaned<'a>(text: &'a [u8], place: Place, names: &SecretNames, scratch: &'a Scratch) -> &'a [u8] {
     if names.is_empty() {
         return text;
     }
-    let plain = plain_text(text, names, scratch);
-    if memchr(b'%', plain).is_none() { plain } else { encoded::text(plain, names, scratch) }
+    let plain = plain_text(text, place, names, scratch);
+    if memchr(b'%', plain).is_none() { plain } else { encoded::text(plain, place, names, scratch) }
 }
 
-fn plain_text<'a>(text: &'a [u8], names: &SecretNames, scratch: &'a Scratch) -> &'a [u8] {
+fn plain_text<'a>(text: &'a [u8], place: Place, names: &SecretNames, scratch: &'a Scratch) -> &'a [u8] {
     if memchr3(b'=', b':', b'{', text).is_none() {
         return text;
     }
@@ -56,7 +70,7 @@ fn plain_text<'a>(text: &'a [u8], names: &SecretNames, scratch: &'a Scratch) -> 
         quotes: Quotes::default(),
         line_end: 0,
         unclosed: false,
-        request: None,
+        target: (place == Place::Url).then_some((0, text.len())),
     };
     replaced(text, &secrets, scratch)
 }
@@ -102,8 +116,8 @@ struct Secrets<'t, 'p> {
     line_end: usize,
     /// Whether some value had no end.
     unclosed: bool,
-    /// Where the line is that has a crashed request's target, once it was asked for.
-    request: Option<(usize, usize)>,
+    /// Where the text is a URL as a client wrote it, once it was asked for.
+    target: Option<(usize, usize)>,
 }
 
 impl Iterator for Secrets<'_, '_> {
@@ -130,13 +144,14 @@ impl Secrets<'_, '_> {
         let names = self.names;
         let blanks = |text: &[u8]| text.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
         match (self.text[sign], after) {
-            (b'=', [b'>', value @ ..]) => {
+            (b'=', [b'>', value @ ..]) if !self.in_url(sign) => {
                 let key = of_map(before).filter(|key| names.is_secret(key.name))?;
                 self.term(sign + 2 + blanks(value), key.escapes)
             }
             (b'=', _) => {
-                parameter(before).filter(|name| is_secret_parameter(name, names))?;
-                self.assigned(sign + 1)
+                let name = parameter(before).filter(|name| is_secret_parameter(name, names))?;
+                let introduced = before[..before.len() - name.len()].last();
+                self.assigned(sign + 1, matches!(introduced, Some(b'?' | b'&' | b'#' | b'/')))
             }
             (b',', _) => {
                 let key = of_tuple(before).filter(|key| names.is_secret(key.name))?;
@@ -154,6 +169,12 @@ impl Secrets<'_, '_> {
         }
     }
 
+    /// Whether the text is a URL there: quotes and brackets mean nothing in what a client wrote.
+    fn in_url(&mut self, at: usize) -> bool {
+        let (from, to) = *self.target.get_or_insert_with(|| target(self.text));
+        (from..to).contains(&at)
+    }
+
     /// A header's value: up to the end of the line, or of the quoted text that it stands in.
     fn header(&self, sign: usize) -> Option<Secret> {
         let (before, after) = (&self.text[..sign], &self.text[sign + 1..]);
@@ -165,17 +186,14 @@ impl Secrets<'_, '_> {
     }
 
     /// The value of a query's parameter, or of any name with `=` right after it.
-    fn assigned(&mut self, start: usize) -> Option<Secret> {
+    fn assigned(&mut self, start: usize, is_in_query: bool) -> Option<Secret> {
         let text = self.text;
         let value = &text[start..];
-        let (from, to) = *self.request.get_or_insert_with(|| {
-            let line = memmem::find(text, b"\nRequest: ").map(|newline| newline + 1);
-            line.map_or((0, 0), |from| (from, line_end(text, from)))
-        });
-        if (from..to).contains(&start) {
-            // As the client wrote it: quotes and brackets mean nothing there.
-            let len = value.iter().position(|byte| *byte == b'&' || byte.is_ascii_whitespace());
-            return plain(start, start + len.unwrap_or(value.len()));
+        if self.in_url(start) {
+            return plain(start, self.url_end(start));
+        }
+        if is_in_query && !matches!(value, [b'"' | b'\\', ..]) {
+            return plain(start, start + prose_len(value));
         }
         let escapes = value.iter().take_while(|byte| **byte == b'\\').count();
         match &value[escapes..] {
@@ -197,6 +215,17 @@ impl Secrets<'_, '_> {
                 plain(start, start + len - if is_quote { backslashes(&value[..len]) } else { 0 })
             }
         }
+    }
+
+    /// The end of a value in a URL. What is quoted may have a `&` in it, and then counts as the value's, too.
+    fn url_end(&mut self, start: usize) -> usize {
+        let value = &self.text[start..];
+        let is_term = matches!(value, [b'"' | b'\'', ..]) || opens_container(value);
+        let (_, to) = *self.target.get_or_insert_with(|| target(self.text));
+        let text = &self.text[..to];
+        let term = is_term.then(|| Terms { text, escapes: None }.term(start));
+        let (Ok(end) | Err(end)) = term.unwrap_or(Ok(start));
+        end + url_len(&text[end..])
     }
 
     /// The term that begins there.

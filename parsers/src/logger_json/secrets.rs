@@ -13,7 +13,7 @@ use crate::{
 pub(super) fn without<'a>(pair: Pair<'a>, keys: &Keys<'_, 'a>) -> Pair<'a> {
     match pair.value {
         Value::Text(text) if !is_id(pair.name) => {
-            let clean = secrets::text(text, keys.context.secret_names, keys.scratch);
+            let clean = secrets::under_name(pair.name, text, keys.context.secret_names, keys.scratch);
             let written = if pair.container { clean } else { pair.written };
             Pair { value: Value::Text(clean), written, ..pair }
         }

@@ -114,7 +114,8 @@ fn set_pair<'a>(
         _ if value.is_empty() => {}
         _ => {
             let is_secret = names.is_secret(key);
-            let value = if is_secret { secrets::FILTERED } else { secrets::text(value, names, scratch) };
+            let value =
+                if is_secret { secrets::FILTERED } else { secrets::under_name(key, value, names, scratch) };
             record.set_free(scratch.concat(&[b"elixir.", key]), Value::Text(value));
         }
     }

@@ -6,15 +6,21 @@
 
 use memchr::memchr;
 
-use super::{FILTERED, Secret, SecretNames, is_secret_parameter, key::parameter, plain, replaced};
+use super::{
+    FILTERED, Secret, SecretNames, is_secret_parameter,
+    key::parameter,
+    place::{Place, ends_in_prose, ends_in_url, target, without_tail},
+    plain, replaced,
+};
 use crate::record::Scratch;
 
 /// What ends a name before it: `&`, `?`, `/`, `;`, `#`, a blank and `=`.
 const SEPARATORS: [[u8; 2]; 7] = [*b"26", *b"3f", *b"2f", *b"3b", *b"23", *b"20", *b"3d"];
 
 /// The text without them.
-pub(super) fn text<'a>(text: &'a [u8], names: &SecretNames, scratch: &'a Scratch) -> &'a [u8] {
-    replaced(text, &Secrets { text, names, at: 0, signs: Signs::default() }, scratch)
+pub(super) fn text<'a>(text: &'a [u8], place: Place, names: &SecretNames, scratch: &'a Scratch) -> &'a [u8] {
+    let url = if place == Place::Url { (0, text.len()) } else { target(text) };
+    replaced(text, &Secrets { text, url, names, at: 0, signs: Signs::default() }, scratch)
 }
 
 /// The encoded signs of a text, asked for from left to right. A name begins behind the last sign before it, so that all names
@@ -41,6 +47,8 @@ impl Signs {
 #[derive(Clone)]
 struct Secrets<'t, 'p> {
     text: &'t [u8],
+    /// Where the text is a URL as a client wrote it.
+    url: (usize, usize),
     names: &'p SecretNames,
     at: usize,
     signs: Signs,
@@ -54,20 +62,31 @@ impl Iterator for Secrets<'_, '_> {
             let sign = self.at + memchr(b'%', self.text.get(self.at..)?)?;
             self.at = sign + 1;
             let Some(start) = self.signs.value_under(self.text, sign, self.names) else { continue };
-            let value = &self.text[start..];
-            let ends = |at: &usize| {
-                let rest = &value[*at..];
-                rest[0].is_ascii_whitespace()
-                    || b"&;#\"',)>\\".contains(&rest[0])
-                    || encoded(rest).is_some_and(|(code, _)| matches!(&code, b"26" | b"23"))
-            };
-            let end = (0..value.len()).find(ends).unwrap_or(value.len());
+            let in_url = (self.url.0..self.url.1).contains(&start);
+            let end = value_len(&self.text[start..], start - sign, in_url);
             self.at = start + end;
-            if end > 0 && &value[..end] != FILTERED {
-                return plain(start, start + end);
+            if &self.text[start..self.at] != FILTERED
+                && let Some(secret) = plain(start, self.at)
+            {
+                return Some(secret);
             }
         }
     }
+}
+
+/// The length of the value behind a sign that is that long: up to where its query ends, or one of those that it stands in.
+/// A longer `&` is of a query in the value.
+fn value_len(value: &[u8], sign_len: usize, in_url: bool) -> usize {
+    let is_separator =
+        |at: usize| encoded(&value[at..]).is_some_and(|(code, len)| code == *b"26" && len <= sign_len);
+    let ends = |at: &usize| match value[*at] {
+        b'%' => is_separator(*at),
+        byte if in_url => ends_in_url(&byte),
+        byte => ends_in_prose(&byte),
+    };
+    let len = (0..value.len()).find(ends).unwrap_or(value.len());
+    let goes_on = in_url || matches!(value.get(len), Some(b'%' | b'&' | b'#'));
+    if goes_on { len } else { without_tail(&value[..len]) }
 }
 
 /// The code that `text` begins with, encoded once or several times, and how long it is: `3d` of `%3D` and of `%253D`.
@@ -94,9 +113,9 @@ mod tests {
             ("token%3D", "token%3D"),
         ] {
             let (names, scratch) = (SecretNames::default(), Scratch::new());
-            let cleaned = super::text(text.as_bytes(), &names, &scratch);
+            let cleaned = super::text(text.as_bytes(), Place::Prose, &names, &scratch);
             assert_eq!(std::str::from_utf8(cleaned).unwrap(), expected);
-            assert_eq!(super::text(cleaned, &names, &scratch), cleaned, "twice is once");
+            assert_eq!(super::text(cleaned, Place::Prose, &names, &scratch), cleaned, "twice is once");
         }
     }
 }

@@ -3,12 +3,12 @@
 //! Takes the line, says whether it names any secret at all; takes the fields, and has `[FILTERED]` in the place of a secret:
 //! in a text, or as a whole under a name that the input gave.
 
-use memchr::{memchr, memchr_iter, memchr3_iter, memmem};
+use memchr::{memchr, memchr_iter, memchr2, memchr3_iter, memmem};
 
 use super::{
-    FILTERED, SecretNames, encoded, is_secret_parameter,
+    FILTERED, SecretNames, cleaned, encoded, is_secret_parameter,
     key::{header, of_keyword, parameter},
-    text,
+    place::{Place, of_field},
 };
 use crate::record::{Field, Key, Scratch, Value};
 
@@ -65,9 +65,21 @@ pub(crate) fn clean<'a>(fields: &mut [Field<'a>], names: &SecretNames, scratch: 
         if let Value::Text(value) = field.value
             && !is_id
         {
-            field.value = Value::Text(text(value, names, scratch));
+            field.value = Value::Text(under_name(field.key.bytes(), value, names, scratch));
         }
     }
+}
+
+/// The text of a field of that name without its secrets.
+pub(crate) fn under_name<'a>(
+    name: &[u8],
+    value: &'a [u8],
+    names: &SecretNames,
+    scratch: &'a Scratch,
+) -> &'a [u8] {
+    // Most texts have no sign, and a name takes longer to look at.
+    let place = if memchr2(b'=', b'%', value).is_some() { of_field(name, value) } else { Place::Prose };
+    cleaned(value, place, names, scratch)
 }
 
 /// Takes out the values of fields that the input has named, by their names. True and false tell no secret, and a field keeps

@@ -22,7 +22,7 @@ fn queries_and_assignments() {
             "Request: GET /x?password=hunter2&user[token]=t&a=1",
             "Request: GET /x?password=[FILTERED]&user[token]=[FILTERED]&a=1",
         ),
-        ("/x?user%5Bpassword%5D=x;y", "/x?user%5Bpassword%5D=[FILTERED];y"),
+        ("/x?user%5Bpassword%5D=x;y", "/x?user%5Bpassword%5D=[FILTERED]"),
         ("(https://a.test/?api-token=x)", "(https://a.test/?api-token=[FILTERED])"),
         (r#"{"url":"/?token=x","b":1}"#, r#"{"url":"/?token=[FILTERED]","b":1}"#),
         (r#"A.b("{\"url\":\"/?token=x\"}")"#, r#"A.b("{\"url\":\"/?token=[FILTERED]\"}")"#),
@@ -39,6 +39,34 @@ fn queries_and_assignments() {
         ),
     ] {
         check(line, expected);
+    }
+}
+
+#[test]
+fn what_a_client_wrote_ends_at_its_separators_only() {
+    let (names, scratch) = (SecretNames::default(), Scratch::new());
+    for (query, expected) in [
+        ("password=it's+me&a=1", "password=[FILTERED]&a=1"),
+        ("password=abc,def#x", "password=[FILTERED]#x"),
+        ("token=abc(def)ghi x", "token=[FILTERED] x"),
+        ("token=[a]REST&b", "token=[FILTERED]&b"),
+        ("token='a'REST", "token=[FILTERED]"),
+        ("token=\"a&to=b\"c&d", "token=[FILTERED]&d"),
+        ("token=>b", "token=[FILTERED]"),
+        ("sig=a;b>\"c", "sig=[FILTERED]"),
+        ("to=token%3Da)REST%23b&c", "to=token%3D[FILTERED]&c"),
+        ("to=token%3Da%2526b%26c", "to=token%3D[FILTERED]%26c"),
+        ("to=token%253Da'b%2526c", "to=token%253D[FILTERED]%2526c"),
+        ("to=token%253Da'b%26c", "to=token%253D[FILTERED]%26c"),
+    ] {
+        let cleaned = url(query.as_bytes(), &names, &scratch);
+        assert_eq!(std::str::from_utf8(cleaned).unwrap(), expected);
+        assert_eq!(url(cleaned, &names, &scratch), cleaned, "twice is once");
+        // In prose a quote ends it.
+        if !expected.contains(['>', ' ']) && !query.contains(['"', '>']) {
+            check(&format!("see /?{query}, then"), &format!("see /?{expected}, then"));
+        }
+        check(&format!("GET /?{query}"), &format!("GET /?{expected}"));
     }
 }
 

@@ -100,7 +100,7 @@ impl UrlShapes {
         scratch: &'a Scratch,
         record: &mut Record<'a>,
     ) -> Option<&str> {
-        let path = if self.patterns.is_empty() { path } else { secrets::text(path, names, scratch) };
+        let path = if self.patterns.is_empty() { path } else { secrets::url(path, names, scratch) };
         let pattern = self.patterns.iter().find(|pattern| pattern.fits(path));
         if let Some(pattern) = pattern {
             pattern.named(path).for_each(|(param, part)| param.set(part, b'+', names, scratch, record));
@@ -109,7 +109,7 @@ impl UrlShapes {
             return pattern.map(Pattern::text);
         }
         if let Some(Value::Text(query)) = record.get("url.query") {
-            let query = secrets::text(query, names, scratch);
+            let query = secrets::url(query, names, scratch);
             let is_free = |param: &&Param| pattern.is_none_or(|pattern| !pattern.names(param.name()));
             for param in self.params.iter().filter(is_free) {
                 param.set(value_of(param.name(), query), b' ', names, scratch, record);

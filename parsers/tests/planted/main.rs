@@ -86,6 +86,35 @@ fn url_shapes() -> UrlShapes {
     UrlShapes::parse(&patterns).expect("patterns").with_params(params)
 }
 
+/// Requests whose secret has what ends a value elsewhere.
+fn requests(name: &str, secret: &str) -> Vec<(Format, String)> {
+    let mut lines = Vec::new();
+    for target in [
+        format!("/a?x=1&{name}={secret}&b=2"),
+        format!("/a?{name}={secret}"),
+        format!("/a?to=%2Fb%3Fc%3D1%26{name}%3D{secret}%26d%3D1&e=1"),
+        format!("/a?to=%252Fb%253F{name}%253D{secret}%2526d%253D1"),
+        format!("/a?to={name}%253D{secret}%2526d%253D1"),
+    ] {
+        let escaped = target.replace('"', "\\x22");
+        let quoted = target.replace('"', "\\\"");
+        let request = format!("\"GET {escaped} HTTP/1.1\"");
+        lines.extend([
+            (Format::Nginx, format!("192.0.2.1 - - [18/Mar/2026:15:00:00 +0000] {request} 200 5 \"https://a.test{escaped}\" \"curl\"")),
+            (Format::IngressNginx, format!("192.0.2.1 - - [18/Mar/2026:15:00:00 +0000] {request} 200 5 \"https://a.test{escaped}\" \"curl\" 4 0.050 [a-b-80] [] 10.0.0.1:80 5 0.049 200 752178adb17130b2")),
+            (Format::NginxError, format!("2026/03/18 15:00:00 [error] 7#7: *1 upstream timed out, client: 192.0.2.1, server: a, request: {request}, upstream: \"http://10.0.0.1:80{escaped}\", host: \"a.test\", referrer: \"https://a.test{escaped}\"")),
+            (Format::Phoenix, format!("15:00:00.000 request_id=F1a2b3c4d5e6f7a8b9c0 [info] GET {target}")),
+            (Format::Json, format!("{{\"msg\":\"GET {quoted}\",\"url\":\"https://a.test{quoted}\",\"request\":\"GET {quoted} HTTP/1.1\"}}")),
+            (Format::Fastly, format!("{{\"time\":\"2026-03-18T15:00:00Z\",\"url\":\"{quoted}\",\"request_referer\":\"https://a.test{quoted}\"}}")),
+            (Format::LoggerJson, format!("{{\"message\":\"GET {quoted}\",\"severity\":\"info\",\"metadata\":{{\"http\":{{\"url\":\"http://a.test{quoted}\"}}}}}}")),
+        ]);
+        if !target.contains('"') && !target.contains('>') && !target.contains('<') {
+            lines.push((Format::Raw, format!("called https://a.test{target}, in vain")));
+        }
+    }
+    lines
+}
+
 fn assert_clean(format: Format, line: &str) {
     for parser in [Parser::new(format), Parser::new(format).with_url_shapes(url_shapes())] {
         // Bumped for each line, as in the agent.
@@ -107,6 +136,18 @@ proptest! {
     #[test]
     fn no_planted_secret_is_shipped(name in 0..NAMES.len(), word in 0..WORDS.len(), secret in secret()) {
         for (format, line) in lines(NAMES[name], WORDS[word], &secret) {
+            assert_clean(format, &line);
+            assert_clean(Format::Auto, &line);
+        }
+    }
+
+    #[test]
+    fn what_ends_a_value_elsewhere_does_not_cut_a_requests(
+        name in 0..NAMES.len(),
+        before in r#"[A-Za-z0-9\[(<{'",;:)>}\]@!$*|^`=-]{0,6}"#,
+        after in r#"[A-Za-z0-9\[(<{'",;:)>}\]@!$*|^`=-]{0,6}"#,
+    ) {
+        for (format, line) in requests(NAMES[name], &format!("{before}{MARK}{after}{MARK}")) {
             assert_clean(format, &line);
             assert_clean(Format::Auto, &line);
         }
