@@ -53,8 +53,9 @@ fn cleaned<'a>(text: &'a [u8], place: Place, names: &SecretNames, scratch: &'a S
     if names.is_empty() {
         return text;
     }
-    let plain = plain_text(text, place, names, scratch);
-    if memchr(b'%', plain).is_none() { plain } else { encoded::text(plain, place, names, scratch) }
+    // Those first: the quotes that show what was found in the plain text would end them.
+    let text = if memchr(b'%', text).is_none() { text } else { encoded::text(text, place, names, scratch) };
+    plain_text(text, place, names, scratch)
 }
 
 fn plain_text<'a>(text: &'a [u8], place: Place, names: &SecretNames, scratch: &'a Scratch) -> &'a [u8] {

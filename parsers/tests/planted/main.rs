@@ -154,10 +154,10 @@ proptest! {
     }
 
     #[test]
-    fn text_without_a_secrets_name_stays_as_it_is(text in "[a-z ]{0,9}(monkey|author|design|keyboard|compassion|x)[=:] ?[A-Za-z0-9%&=:;,\"{}\\[\\]-]{0,40}") {
+    fn text_without_a_secrets_name_stays_as_it_is(text in "[a-z ]{0,9}(monkey|author|design|keyboard|compassion|x)[=:] ?[A-Za-z0-9&=:;,\"{}\\[\\]-]{0,40}") {
         let words = ["password", "passwd", "token", "secret", "signature", "cookie", "credential", "session", "auth", "key", "sig", "jwt", "pwd"];
         let lower = text.to_lowercase().replace("monkey", "").replace("author", "").replace("keyboard", "").replace("design", "");
-        prop_assume!(!words.iter().any(|word| lower.contains(word)) && !lower.contains('%'));
+        prop_assume!(!words.iter().any(|word| lower.contains(word)));
         let (scratch, mut record) = (Scratch::new(), Record::new());
         let _ = Parser::new(Format::Raw).parse(text.as_bytes(), &Context::default(), &scratch, &mut record);
         let body = record.get("body");
