@@ -4,7 +4,7 @@
 //! escapes; that is all that is known, so a bare `<` or quote in an operator's name can make it give up. A term may
 //! itself stand in quoted text: its own quotes are then escaped, once for each text that it stands in.
 
-use memchr::memchr;
+use memchr::{memchr, memmem};
 
 /// The length of the quoted text that `text` begins with, quotes included.
 pub(crate) fn quoted_len(text: &[u8]) -> Option<usize> {
@@ -79,6 +79,11 @@ impl Terms<'_> {
             // Only double quotes are escaped by being in quoted text.
             self.escapes.unwrap_or(0)
         };
+        // A heredoc.
+        if escapes == 0 && self.text[open..].starts_with(b"\"\"\"") {
+            let end = memmem::find(&self.text[open + 3..], b"\"\"\"");
+            return end.map(|len| open + len + 6).ok_or(self.text.len());
+        }
         let mut at = open + 1;
         while let Some(len) = memchr(quote, &self.text[at..]) {
             let run = backslashes(&self.text[at..at + len]);
@@ -180,6 +185,7 @@ mod tests {
             (r#"~c"a, b"} x"#, r#"~c"a, b""#),
             ("~r/a, b/i, x", "~r/a, b/"),
             (":a, x", ":a"),
+            ("\"\"\"\na \"b\"\n\"\"\" x", "\"\"\"\na \"b\"\n\"\"\""),
             (r#":"a b", x"#, r#":"a b""#),
             ("<<1, 2>>} x", "<<1, 2>>"),
             ("-1.5} x", "-1.5"),
@@ -193,8 +199,14 @@ mod tests {
             let end = Terms { text: text.as_bytes(), escapes: None }.term(0);
             assert_eq!(end, Ok(term.len()), "{text}");
         }
-        for (text, stop) in [("[1, 2", 5), (r#"\"a" b"#, 3), (r#"{\"a\", " b"#, 8), (r#"~s(""#, 4), ("'a", 2)]
-        {
+        for (text, stop) in [
+            ("[1, 2", 5),
+            (r#"\"a" b"#, 3),
+            (r#"{\"a\", " b"#, 8),
+            (r#"~s(""#, 4),
+            ("'a", 2),
+            ("\"\"\"a\"", 5),
+        ] {
             assert_eq!(Terms { text: text.as_bytes(), escapes: None }.term(0), Err(stop), "{text}");
         }
     }

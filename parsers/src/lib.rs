@@ -171,6 +171,8 @@ pub struct Parser {
     secret_names: SecretNames,
     filter_parameters: Vec<String>,
     url_shapes: Option<UrlShapes>,
+    /// Whether one of those names a secret.
+    paths_hold_secrets: bool,
 }
 
 impl Parser {
@@ -188,6 +190,7 @@ impl Parser {
             secret_names: SecretNames::default(),
             filter_parameters: Vec::new(),
             url_shapes: None,
+            paths_hold_secrets: false,
         }
     }
 
@@ -200,7 +203,7 @@ impl Parser {
     /// The same parser, for which those names tell secrets instead of ours.
     #[must_use]
     pub fn with_secret_names(self, secret_names: SecretNames) -> Self {
-        Self { secret_names: secret_names.and_containing(&self.filter_parameters), ..self }
+        Self { secret_names: secret_names.and_containing(&self.filter_parameters), ..self }.knowing_paths()
     }
 
     /// The same parser, for which a value is a secret, too, if its name contains one of these. An empty one counts for
@@ -209,13 +212,19 @@ impl Parser {
     pub fn with_filter_parameters(mut self, filter_parameters: Vec<String>) -> Self {
         self.secret_names = self.secret_names.and_containing(&filter_parameters);
         self.filter_parameters.extend(filter_parameters);
-        self
+        self.knowing_paths()
     }
 
     /// The same parser, for which requests have those shapes and parameters where they fit.
     #[must_use]
     pub fn with_url_shapes(self, url_shapes: UrlShapes) -> Self {
-        Self { url_shapes: Some(url_shapes).filter(|shapes| !shapes.is_empty()), ..self }
+        Self { url_shapes: Some(url_shapes).filter(|shapes| !shapes.is_empty()), ..self }.knowing_paths()
+    }
+
+    fn knowing_paths(mut self) -> Self {
+        let shapes = self.url_shapes.as_ref();
+        self.paths_hold_secrets = shapes.is_some_and(|shapes| shapes.name_secrets(&self.secret_names));
+        self
     }
 
     /// The format that it was made for.
@@ -275,6 +284,9 @@ impl Parser {
                 record.set("body", Value::Text(text));
                 record.set("meta.parse_error", Value::text(error.0));
             }
+        }
+        if let Some(shapes) = self.url_shapes.as_ref().filter(|_| self.paths_hold_secrets) {
+            shapes.clean(record.fields_mut(), &self.secret_names, scratch);
         }
         result
     }

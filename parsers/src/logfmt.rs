@@ -19,6 +19,7 @@ use crate::{
     keys::{Keys, Pair, number},
     names::{self, Type},
     record::{Record, Scratch, Value},
+    secrets,
 };
 use pairs::{Form, Pairs, Written};
 
@@ -43,14 +44,31 @@ pub(crate) fn parse_told<'a>(
     record: &mut Record<'a>,
 ) -> Result<(), ParseError> {
     let mut keys = Keys::new(context, scratch, record);
-    let mut has_pair = false;
+    let (mut has_pair, mut before) = (false, Form::Missing);
     for (count, written) in Pairs::new(line).enumerate() {
         let written = written?;
         has_pair |= written.value != Form::Missing;
+        if goes_on(before, written.value) {
+            before = written.value;
+            continue;
+        }
+        let is_secret = written.value != Form::Missing && context.secret_names.is_secret(written.key);
+        before = if is_secret { written.value } else { Form::Missing };
         set(count, written, &mut keys, Keys::set);
     }
     keys.finish();
     if has_pair { Ok(()) } else { Err(ParseError("no key=value pair")) }
+}
+
+/// Whether that is no pair but the rest of a secret, which a blank does not end: `authorization=Bearer x==`,
+/// `cookie=a=x; b=y`.
+fn goes_on(secret: Form<'_>, next: Form<'_>) -> bool {
+    let Form::Plain(secret) = secret else { return false };
+    match next {
+        Form::Plain(padding) if padding.iter().any(|byte| *byte != b'=') => secret.ends_with(b";"),
+        Form::Missing | Form::Plain(_) => secret.ends_with(b";") || secrets::is_scheme(secret),
+        Form::Quoted(_) => false,
+    }
 }
 
 /// Gives the pair to `set`, unless there were too many before.
@@ -187,6 +205,17 @@ mod tests {
             assert_eq!(record.get("a"), Some(Value::Int(2)));
             assert_eq!(record.get("url.path"), Some(Value::text("true")));
             assert_eq!(record.fields().len(), 6);
+        });
+    }
+
+    #[test]
+    fn secrets_go_on_after_a_blank() {
+        let line = "a=1 authorization=Bearer x== cookie=b=x; c=y; d=z e=2 token=Basic x f=3 g=Basic h";
+        parsed(line, |record| {
+            let names: Vec<_> =
+                record.fields().iter().map(|field| field.key.bytes().escape_ascii()).collect();
+            let names: Vec<_> = names.into_iter().map(|name| name.to_string()).collect();
+            assert_eq!(names, ["a", "authorization", "cookie", "e", "token", "f", "g", "h"]);
         });
     }
 

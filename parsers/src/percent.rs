@@ -36,8 +36,13 @@ pub(crate) fn decoded<'a>(text: &'a [u8], plus: u8, scratch: &'a Scratch) -> &'a
 /// The byte that two hexadecimal digits stand for, and what comes after them.
 fn hex(text: &[u8]) -> Option<(u8, &[u8])> {
     let (digits, after) = text.split_first_chunk::<2>()?;
+    Some((byte_of(*digits)?, after))
+}
+
+/// The byte that two hexadecimal digits stand for.
+pub(crate) fn byte_of(digits: [u8; 2]) -> Option<u8> {
     let [high, low] = digits.map(|digit| char::from(digit).to_digit(16));
-    Some((u8::try_from(high? * 16 + low?).ok()?, after))
+    u8::try_from(high? * 16 + low?).ok()
 }
 
 #[cfg(test)]

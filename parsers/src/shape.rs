@@ -4,6 +4,7 @@
 //! shape of the paths that fit it. In other paths, segments that are numbers, UUIDs, long hex or long tokens become `:id`;
 //! after eight segments the rest is `*`.
 
+mod hidden;
 mod pattern;
 mod urls;
 

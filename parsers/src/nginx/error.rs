@@ -153,7 +153,10 @@ fn upstream_address(url: &[u8]) -> &[u8] {
     let address = memmem::find(url, b"://").map_or(url, |scheme| &url[scheme + 3..]);
     match address.strip_prefix(b"unix:") {
         Some(path) => &address[..5 + memchr::memchr(b':', path).unwrap_or(path.len())],
-        None => &address[..memchr::memchr(b'/', address).unwrap_or(address.len())],
+        None => {
+            let authority = &address[..memchr::memchr(b'/', address).unwrap_or(address.len())];
+            &authority[memchr::memrchr(b'@', authority).map_or(0, |at| at + 1)..]
+        }
     }
 }
 
@@ -271,6 +274,7 @@ mod tests {
             ("fastcgi://unix:/run/php-fpm/php8.3-fpm.sock:", "unix:/run/php-fpm/php8.3-fpm.sock"),
             ("http://[::1]:81/", "[::1]:81"),
             ("10.0.0.1:53", "10.0.0.1:53"),
+            ("http://user:password@a.test:81/b@c", "a.test:81"),
             ("http://unix:/a.sock:/path", "unix:/a.sock"),
         ] {
             assert_eq!(upstream_address(url.as_bytes()), address.as_bytes());

@@ -7,10 +7,10 @@
 use memchr::memchr;
 
 use super::{
-    FILTERED, Secret, SecretNames, is_secret_parameter,
+    FILTERED, Secret, SecretNames,
     key::parameter,
     place::{Place, ends_in_prose, ends_in_url, target, without_tail},
-    plain, replaced,
+    replaced,
 };
 use crate::record::Scratch;
 
@@ -33,13 +33,13 @@ pub(super) struct Signs {
 impl Signs {
     /// If the `%` there begins an encoded `=` after a secret's name, where the value begins.
     pub(super) fn value_under(&mut self, text: &[u8], at: usize, names: &SecretNames) -> Option<usize> {
-        let (code, len) = encoded(&text[at..])?;
+        let (code, len) = sign(&text[at..])?;
         if !SEPARATORS.contains(&code) {
             return None;
         }
-        let name = text.get(self.name_from..at).and_then(parameter);
+        let name = text.get(self.name_from..at).and_then(|before| parameter(before, true));
         self.name_from = at + len;
-        (code == *b"3d" && name.is_some_and(|name| is_secret_parameter(name, names))).then_some(at + len)
+        (code == *b"3d" && name.is_some_and(|(name, _)| names.is_secret_parameter(name))).then_some(at + len)
     }
 }
 
@@ -66,7 +66,7 @@ impl Iterator for Secrets<'_, '_> {
             let end = value_len(&self.text[start..], start - sign, in_url);
             self.at = start + end;
             if &self.text[start..self.at] != FILTERED
-                && let Some(secret) = plain(start, self.at)
+                && let Some(secret) = Secret::plain(start, self.at)
             {
                 return Some(secret);
             }
@@ -78,7 +78,7 @@ impl Iterator for Secrets<'_, '_> {
 /// A longer `&` is of a query in the value.
 fn value_len(value: &[u8], sign_len: usize, in_url: bool) -> usize {
     let is_separator =
-        |at: usize| encoded(&value[at..]).is_some_and(|(code, len)| code == *b"26" && len <= sign_len);
+        |at: usize| sign(&value[at..]).is_some_and(|(code, len)| code == *b"26" && len <= sign_len);
     let ends = |at: &usize| match value[*at] {
         b'%' => is_separator(*at),
         byte if in_url => ends_in_url(&byte),
@@ -90,7 +90,7 @@ fn value_len(value: &[u8], sign_len: usize, in_url: bool) -> usize {
 }
 
 /// The code that `text` begins with, encoded once or several times, and how long it is: `3d` of `%3D` and of `%253D`.
-fn encoded(text: &[u8]) -> Option<([u8; 2], usize)> {
+pub(super) fn sign(text: &[u8]) -> Option<([u8; 2], usize)> {
     let mut rest = text.strip_prefix(b"%")?;
     while let Some(more) = rest.strip_prefix(b"25") {
         rest = more;

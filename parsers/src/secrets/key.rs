@@ -8,51 +8,90 @@ use memchr::memrchr;
 use super::SecretNames;
 use crate::inspected::backslashes;
 
-/// A name of a map's or a keyword's value.
+/// A name of a map's, a tuple's or a keyword's value, or of a variable.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Key<'a> {
     pub(super) name: &'a [u8],
     pub(super) is_quoted: bool,
     /// How many backslashes stand before each of its quotes, which tells how its value's are escaped.
     pub(super) escapes: Option<usize>,
+    /// The length of all that is written for it: quotes, backslashes, an atom's colon.
+    pub(super) len: usize,
 }
 
 impl<'a> Key<'a> {
-    const fn of_atom(name: &'a [u8]) -> Self {
-        Self { name, is_quoted: false, escapes: None }
+    const fn bare(name: &'a [u8]) -> Self {
+        Self { name, is_quoted: false, escapes: None, len: name.len() }
     }
 }
 
+/// Headers whose names are one word, or that are secrets whatever stands in them.
+const KNOWN_HEADERS: [&[u8]; 4] = [b"authorization", b"cookie", b"proxy-authorization", b"set-cookie"];
+
 /// `X-Api-Key`, as header lines have it before `:`.
 pub(super) fn header(before: &[u8]) -> Option<&[u8]> {
-    let name = last(before, |byte| byte.is_ascii_alphanumeric() || b"_-".contains(byte));
-    let stands = before[..before.len() - name.len()].last();
-    let stands = stands.is_none_or(|byte| byte.is_ascii_whitespace() || b"{[(<,;\"'\\".contains(byte));
-    (stands && !name.is_empty()).then_some(name)
+    let name = word(before);
+    (stands(before, name.len()) && !name.is_empty()).then_some(name)
+}
+
+/// The letters, digits, `_` and `-` that `text` ends in.
+pub(super) fn word(text: &[u8]) -> &[u8] {
+    last(text, |byte| byte.is_ascii_alphanumeric() || b"_-".contains(byte))
 }
 
 /// Whether a header's name is that of a secret. A word of prose before a colon is none.
 pub(super) fn is_secret_header(name: &[u8], names: &SecretNames) -> bool {
-    let known = [&b"authorization"[..], b"cookie"];
-    let is_header = name.contains(&b'-') || known.iter().any(|known| name.eq_ignore_ascii_case(known));
-    is_header && names.is_secret(name)
+    (name.contains(&b'-') || is_known_header(name)) && names.is_secret(name)
 }
 
-/// `user[password]`, as queries have it: what stands right before `=`.
-pub(super) fn parameter(before: &[u8]) -> Option<&[u8]> {
-    let in_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-.%[]".contains(byte);
-    let name = last(before, in_name);
-    (!name.is_empty()).then_some(name)
+pub(super) fn is_known_header(name: &[u8]) -> bool {
+    KNOWN_HEADERS.iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 
-/// `"password"` or `:password`, as maps have it before ` =>`.
-pub(super) fn of_map(before: &[u8]) -> Option<Key<'_>> {
+/// `user[password]`, as queries have it: what stands right before `=`, and whether it stands in a query. There, and in a URL,
+/// a name has whatever does not end it.
+pub(super) fn parameter(before: &[u8], in_url: bool) -> Option<(&[u8], bool)> {
+    let ends = |byte: &u8| byte.is_ascii_whitespace() || b"?&;#/=\"<>".contains(byte);
+    let written = last(before, |byte| !ends(byte));
+    let introduced = |name: &[u8]| before[..before.len() - name.len()].last().copied();
+    let in_query = matches!(introduced(written), Some(b'?' | b'&' | b'#'));
+    let in_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-.%[]+".contains(byte);
+    let name = if in_url || in_query { written } else { last(written, in_name) };
+    (!name.is_empty()).then(|| (name, in_query || introduced(name) == Some(b'/')))
+}
+
+/// `"password"`, `<<"password">>` or `:password`, as maps have it before ` =>`; a bare name, too, if the value shows
+/// that it is one.
+pub(super) fn of_map(before: &[u8], bare: bool) -> Option<Key<'_>> {
     let before = before.trim_ascii_end();
+    if let Some(inner) = before.strip_suffix(b">>") {
+        let key = quoted(inner)?;
+        let opens = inner[..inner.len() - key.len].ends_with(b"<<");
+        return opens.then_some(Key { len: key.len + b"<<>>".len(), ..key });
+    }
     let atom = || {
         let name = last(before, is_in_atom);
-        before[..before.len() - name.len()].ends_with(b":").then_some(Key::of_atom(name))
+        let is_atom = before[..before.len() - name.len()].ends_with(b":");
+        let is_bare = bare && !name.is_empty() && stands(before, name.len());
+        (is_atom || is_bare).then_some(Key { len: name.len() + usize::from(is_atom), ..Key::bare(name) })
     };
     quoted(before).or_else(atom)
+}
+
+/// `{"password"`, `{:password` or `{:"pass-word"`, as tuples have it before `,`, and `["authorization"` as lists have it: the
+/// bracket and the name. A bare name as in [`of_map`], but only right before its value.
+pub(super) fn of_pair(before: &[u8], bare: bool) -> Option<(u8, Key<'_>)> {
+    // Blanks or a bracket before the comma: no name, and no reason to look back.
+    before
+        .last()
+        .filter(|byte| byte.is_ascii_alphanumeric() || b"\"_?!@>".contains(byte) || !byte.is_ascii())?;
+    let key = of_map(before, bare).filter(|key| !key.is_quoted || key.escapes.is_some())?;
+    let opening = &before[..before.len() - key.len];
+    match opening.strip_suffix(b":").filter(|_| key.is_quoted).unwrap_or(opening) {
+        [.., b'{'] => Some((b'{', key)),
+        [.., b'['] if key.is_quoted => Some((b'[', key)),
+        _ => None,
+    }
 }
 
 /// `password` or `"password"`, as keywords, maps and JSON have it before `:`.
@@ -60,24 +99,38 @@ pub(super) fn of_keyword(before: &[u8]) -> Option<Key<'_>> {
     let atom = || {
         let name = last(before, is_in_atom);
         let starts = name.first().is_some_and(|byte| !byte.is_ascii_digit());
-        let stands = match before[..before.len() - name.len()].last() {
-            None => true,
-            // What quoted text begins with, or an escaped line break in it.
-            Some(byte) => byte.is_ascii_whitespace() || b"{[(<,;\"'\\".contains(byte),
-        };
-        (starts && stands).then_some(Key::of_atom(name))
+        (starts && stands(before, name.len())).then_some(Key::bare(name))
     };
     quoted(before.trim_ascii_end()).or_else(atom)
 }
 
+/// `password` or `"password"`, as variables and columns have it before ` = `.
+pub(super) fn of_variable(before: &[u8]) -> Option<Key<'_>> {
+    let before = before.trim_ascii_end();
+    let bare = || {
+        let name = last(before, |byte| byte.is_ascii_alphanumeric() || b"_-.[]@".contains(byte));
+        (!name.is_empty()).then_some(Key::bare(name))
+    };
+    quoted(before).or_else(bare)
+}
+
 /// The quoted text that `before` ends in.
-fn quoted(before: &[u8]) -> Option<Key<'_>> {
+pub(super) fn quoted(before: &[u8]) -> Option<Key<'_>> {
     let (quote, text) = before.split_last().filter(|(quote, _)| matches!(quote, b'"' | b'\''))?;
     let escapes = backslashes(text);
     let text = &text[..text.len() - escapes];
     let name = &text[memrchr(*quote, text)? + 1..];
     let is_nested = *quote == b'"' && (escapes + 1).is_power_of_two();
-    Some(Key { name, is_quoted: true, escapes: is_nested.then_some(escapes) })
+    let len = before.len().min(name.len() + 2 * (escapes + 1));
+    Some(Key { name, is_quoted: true, escapes: is_nested.then_some(escapes), len })
+}
+
+/// Whether a name of that length stands at the end of `before` as a word: quoted text, an escaped line break in it, a bracket or
+/// a blank is before it.
+fn stands(before: &[u8], len: usize) -> bool {
+    before[..before.len() - len]
+        .last()
+        .is_none_or(|byte| byte.is_ascii_whitespace() || b"{[(<,;\"'\\".contains(byte))
 }
 
 /// What `text` ends in that consists of such bytes.
@@ -113,11 +166,16 @@ mod tests {
             ("\"", None, None, None),
         ] {
             let before_bytes = before.as_bytes();
-            assert_eq!(name(parameter(before_bytes)), parameter_name, "{before}");
-            assert_eq!(name(of_map(before_bytes).map(|key| key.name)), map, "{before}");
+            let parameter = parameter(before_bytes, false).map(|(name, _)| name);
+            assert_eq!(name(parameter), parameter_name, "{before}");
+            assert_eq!(name(of_map(before_bytes, false).map(|key| key.name)), map, "{before}");
             assert_eq!(name(of_keyword(before_bytes).map(|key| key.name)), keyword, "{before}");
         }
-        assert_eq!(of_map(br#"\"a\" "#), Some(Key { name: b"a", is_quoted: true, escapes: Some(1) }));
-        assert_eq!(of_map(br#"\\"a\\" "#), Some(Key { name: b"a", is_quoted: true, escapes: None }));
+        let key = |escapes, len| Some(Key { name: b"a", is_quoted: true, escapes, len });
+        assert_eq!(of_map(br#"\"a\" "#, false), key(Some(1), 5));
+        assert_eq!(of_map(br#"\\"a\\" "#, false), key(None, 7));
+        assert_eq!(of_map(br#"<<"a">>"#, false), key(Some(0), 7));
+        assert_eq!(of_map(b"{a", true), Some(Key { name: b"a", is_quoted: false, escapes: None, len: 1 }));
+        assert_eq!(of_map(b"x.a", true), None);
     }
 }

@@ -8,10 +8,16 @@
 
 use std::sync::LazyLock;
 
+use memchr::memchr;
+
+use crate::percent;
+
 /// How many letters a word has at most that counts only as a word of its own.
 const SHORT_LETTERS_MAX: usize = 4;
 /// Longer, but part of no other words than its own either.
 const LONG_WHOLE: &str = "oauth";
+/// How much of an encoded name is decoded at once.
+const DECODED: usize = 128;
 /// How many slots first letters are told apart by: upper and lower case share one.
 const SLOTS: usize = 32;
 
@@ -113,6 +119,32 @@ impl SecretNames {
             rest = after;
         }
         false
+    }
+
+    /// Whether a query's name is a secret's, also with letters of it written as `%77`.
+    pub(super) fn is_secret_parameter(&self, name: &[u8]) -> bool {
+        if self.is_secret(name) {
+            return true;
+        }
+        if memchr(b'%', name).is_none() {
+            return false;
+        }
+        let mut bytes = percent::bytes(name, b'+');
+        let (mut decoded, mut kept) = ([0; DECODED], 0);
+        loop {
+            let filled =
+                decoded.iter_mut().skip(kept).zip(&mut bytes).map(|(slot, byte)| *slot = byte).count();
+            let len = kept + filled;
+            if self.is_secret(decoded.get(..len).unwrap_or_default()) {
+                return true;
+            }
+            if len < DECODED {
+                return false;
+            }
+            // A word may stand across the end of what was decoded.
+            kept = DECODED / 2;
+            decoded.copy_within(DECODED - kept.., 0);
+        }
     }
 
     fn is_word_at(&self, name: &[u8], at: usize) -> bool {

@@ -96,6 +96,90 @@ fn maps_keywords_and_json() {
 }
 
 #[test]
+fn names_that_have_more_than_words() {
+    for (line, expected) in [
+        ("/?token+=S&password(1i)=S&a", "/?token+=[FILTERED]&password(1i)=[FILTERED]&a"),
+        ("GET /?token*=S&$key:=S", "GET /?token*=[FILTERED]&$key:=[FILTERED]"),
+        ("f(a)token=S", "f(a)token=[FILTERED]"),
+    ] {
+        check(line, expected);
+    }
+}
+
+#[test]
+fn schemes_and_headers() {
+    for (line, expected) in [
+        ("authorization=Bearer S x", "authorization=[FILTERED] x"),
+        ("auth=basic Uz09==, x", "auth=[FILTERED], x"),
+        ("GET /?auth=Bearer S HTTP/1.1", "GET /?auth=[FILTERED] HTTP/1.1"),
+        (r#"auth=Digest username="S", response="S""#, "auth=[FILTERED]"),
+        (r#""auth=Digest username=\"S\", response=\"S\"" x"#, r#""auth=[FILTERED]" x"#),
+        ("auth=basic", "auth=[FILTERED]"),
+        ("x-api-key:S, b", "x-api-key:[FILTERED], b"),
+        ("authorization:Bearer S", "authorization:[FILTERED]"),
+        ("Set-Cookie:\ta=S; b=S\nx", "Set-Cookie:\t[FILTERED]\nx"),
+        ("-H 'Authorization: Bearer S' https://a.test", "-H 'Authorization: [FILTERED]' https://a.test"),
+        (r#""X-Api-Key: \"S\"\nb" c"#, r#""X-Api-Key: [FILTERED]\nb" c"#),
+        (r#"Authorization: Digest a="S", b="S""#, "Authorization: [FILTERED]"),
+    ] {
+        check(line, expected);
+    }
+}
+
+#[test]
+fn variables_structs_and_words() {
+    for (line, expected) in [
+        (r#"token = "S""#, r#"token = "[FILTERED]""#),
+        (r#"WHERE u0."token" = 'S' AND"#, r#"WHERE u0."token" = "[FILTERED]" AND"#),
+        ("password= hunter2\nb", "password= [FILTERED]\nb"),
+        ("&{User:a Token:S Key:[a b]}", "&{User:a Token:[FILTERED] Key:[a b]}"),
+        ("bad login, password: hunter2.", "bad login, password: [FILTERED]."),
+        ("{token:abc123,b:1}", "{token:[FILTERED],b:1}"),
+    ] {
+        check(line, expected);
+    }
+}
+
+#[test]
+fn erlang() {
+    for (line, expected) in [
+        (r##"#{<<"password">> => <<"S">>,a => 1}"##, r##"#{<<"password">> => "[FILTERED]",a => 1}"##),
+        (r##"#{password => "S"}"##, r##"#{password => "[FILTERED]"}"##),
+        (r#"[{<<"token">>,<<"S">>},{token,"S"}]"#, r#"[{<<"token">>,"[FILTERED]"},{token,"[FILTERED]"}]"#),
+        ("token: \"\"\"\nS \"S\"\n\"\"\"\nb", "token: \"[FILTERED]\"\nb"),
+    ] {
+        check(line, expected);
+    }
+}
+
+#[test]
+fn names_beside_values() {
+    for (line, expected) in [
+        (r#"["authorization","Bearer S"]"#, r#"["authorization","[FILTERED]"]"#),
+        (r#"[["x-api-key", "S"], ["a", "b"]]"#, r#"[["x-api-key", "[FILTERED]"], ["a", "b"]]"#),
+        (r#"{"name":"Authorization","value":"S"}"#, r#"{"name":"Authorization","value":"[FILTERED]"}"#),
+        (r#"{"value":"S","name":"Authorization"}"#, r#"{"value":"[FILTERED]","name":"Authorization"}"#),
+        (r#"%{name: "password", value: "S"}"#, r#"%{name: "password", value: "[FILTERED]"}"#),
+        (r#"%{"name" => "token", "value" => 5}"#, r#"%{"name" => "token", "value" => "[FILTERED]"}"#),
+        (r#"{\"field\":\"token\",\"value\":\"S\"}"#, r#"{\"field\":\"token\",\"value\":\"[FILTERED]\"}"#),
+    ] {
+        check(line, expected);
+    }
+}
+
+#[test]
+fn logins() {
+    for (line, expected) in [
+        ("postgres://app:S@db:5432/a failed", "postgres://app:[FILTERED]@db:5432/a failed"),
+        ("mongodb://u:a@S@h1:1,h2:2/?token=S", "mongodb://u:[FILTERED]@h1:1,h2:2/?token=[FILTERED]"),
+        ("GET http://u:S@a.test/b", "GET http://u:[FILTERED]@a.test/b"),
+        (r#"{"url":"amqp://:S@h"}"#, r#"{"url":"amqp://:[FILTERED]@h"}"#),
+    ] {
+        check(line, expected);
+    }
+}
+
+#[test]
 fn encoded_names_of_any_length() {
     for len in 0..300 {
         let name = format!("{}%70assword{}", "%61".repeat(len), "b".repeat(300 - len));
@@ -161,6 +245,11 @@ fn what_is_no_secret_stays() {
         r#"{} token, "x" :token, "x" "token", "x" f("token", 1) ["token", "x"] {token, "x"}"#,
         r#"{"token", "[FILTERED]"} {:token, "[FILTERED]"} {\\"token\", 1} {\"token", 1}"#,
         "one, two, three",
+        "http://a.test:80/b@c ssh://git@a.test http://a.test:80 a@b.test http://@a",
+        "see token: expired, key: v1.2, auth: oauth, Session:  ended, token:bad",
+        "token == \"x\" token =~ x, key = value, key =\nvalue",
+        r#"["x-api-key","x-auth-token","b"] ["token","x"] tokens.map(token => {})"#,
+        r#"{"name":"a","value":"x"} {"value":"x","name":"a"} {"value":1}"#,
         "/?pass%7ord=a&pass%2577ord=b&%zz%=c&%5B=d&%7",
     ] {
         let (names, scratch) = (SecretNames::default(), Scratch::new());
@@ -233,6 +322,26 @@ fn hostile_text_costs_no_more_than_its_length() {
         "%74",
         "%74=",
         "%74oke%",
+        "\"value\":\"",
+        "\"value\":{",
+        "\"value\":\"\\\"",
+        "\"name\":\"token\",\"value\":[",
+        "[\"x-api-key\",\"",
+        "[\"x-api-key\",[",
+        "://a:",
+        "://",
+        "x-api-key:",
+        "X-Api-Key: \\",
+        "token= ",
+        "auth=Bearer ",
+        "%22",
+        "%22token%22%3A",
+        "a%252522&",
+        "\\u0022",
+        "\\\\u0022token",
+        "token => \"",
+        "<<\"token\">> => <<",
+        "Token:",
     ] {
         let hostile = part.repeat(100_000);
         let (names, scratch) = (SecretNames::default(), Scratch::new());
@@ -248,7 +357,7 @@ proptest! {
         parts in prop::collection::vec(
             prop::sample::select(vec![
                 "token", "a", "=", ":", " ", "=>", "\"", "\\", "\\\"", "[", "]", "{", "}", "%", "<", ">", ",", "'", "~s", "\n", "1",
-                "[FILTERED]", "&", "nil", "#A", "\nRequest: ", "{\"token\",", "{:", "%74", "{\\\"token\\\", ",
+                "[FILTERED]", "&", "nil", "[\"x-api-key\",", "\"name\":", "\"value\":", "://", "@", "\\u0022", "%22", "%3A", "x-key:", "Bearer", "<<", "#A", "\nRequest: ", "{\"token\",", "{:", "%74", "{\\\"token\\\", ",
             ]),
             0..40,
         ),

@@ -6,6 +6,9 @@ use memchr::memchr;
 
 use crate::inspected::backslashes;
 
+/// Shorter words with letters and digits in them are versions and the like.
+const CODE_LEN_MIN: usize = 6;
+
 /// What stands in `"[FILTERED]"`, however its quotes are escaped.
 pub(super) fn without_quotes(value: &[u8]) -> &[u8] {
     let inner = |byte: &u8| !matches!(byte, b'"' | b'\'' | b'\\');
@@ -41,6 +44,46 @@ pub(super) fn is_literal(text: &[u8]) -> bool {
             after.is_some_and(|after| after.is_none_or(|byte| !byte.is_ascii_alphanumeric() && *byte != b'_'))
         }),
     }
+}
+
+/// Whether a text begins that is quoted, or a binary of Erlang's.
+pub(super) fn opens_quote(text: &[u8]) -> bool {
+    let escapes = text.iter().take_while(|byte| **byte == b'\\').count();
+    matches!(&text[escapes..], [b'"', ..]) || (escapes == 0 && matches!(text, [b'\'', ..] | [b'<', b'<', ..]))
+}
+
+/// The length of the word that `text` begins with.
+pub(super) fn word_len(text: &[u8]) -> usize {
+    let ends = |byte: &u8| byte.is_ascii_whitespace() || b"\"'\\<>,;()[]{}".contains(byte);
+    let len = text.iter().position(ends).unwrap_or(text.len());
+    len - usize::from(text[..len].ends_with(b".") || text[..len].ends_with(b":"))
+}
+
+/// Whether that is no word of prose: it has letters and digits.
+pub(super) fn is_coded(word: &[u8]) -> bool {
+    word.len() >= CODE_LEN_MIN
+        && word[0].is_ascii_alphanumeric()
+        && word.iter().any(u8::is_ascii_digit)
+        && word.iter().any(u8::is_ascii_alphabetic)
+}
+
+/// How authorization can begin, before what authorizes: <https://www.iana.org/assignments/http-authschemes>.
+const SCHEMES: [&[u8]; 10] = [
+    b"basic",
+    b"bearer",
+    b"digest",
+    b"dpop",
+    b"hawk",
+    b"negotiate",
+    b"oauth",
+    b"token",
+    b"apikey",
+    b"aws4-hmac-sha256",
+];
+
+/// Whether that is a scheme of HTTP's authorization: the secret is the word after it.
+pub(crate) fn is_scheme(word: &[u8]) -> bool {
+    SCHEMES.iter().any(|scheme| word.eq_ignore_ascii_case(scheme))
 }
 
 /// In how many quoted texts, one in the other, a place stands, as far as has been read.

@@ -97,10 +97,27 @@ impl Pattern {
         self.segments.iter().any(|segment| is_named(segment, name))
     }
 
-    /// The named segments of a path that fits.
-    pub(super) fn named<'s, 'a>(&'s self, path: &'a [u8]) -> impl Iterator<Item = (&'s Param, &'a [u8])> {
-        self.segments.iter().zip(parts(path)).filter_map(|(segment, part)| match segment {
-            Segment::Named(param) => Some((param, part)),
+    /// The fields that its segments become.
+    pub(super) fn params(&self) -> impl Iterator<Item = &Param> {
+        self.segments.iter().filter_map(|segment| match segment {
+            Segment::Named(param) => Some(param),
+            _ => None,
+        })
+    }
+
+    /// The named segments of a path that fits, each with where it begins.
+    pub(super) fn named<'s, 'a>(
+        &'s self,
+        path: &'a [u8],
+    ) -> impl Iterator<Item = (&'s Param, usize, &'a [u8])> + Clone {
+        let mut end = 0;
+        let parts = parts(path).map(move |part| {
+            let start = end + 1;
+            end = start + part.len();
+            (start, part)
+        });
+        self.segments.iter().zip(parts).filter_map(|(segment, (start, part))| match segment {
+            Segment::Named(param) => Some((param, start, part)),
             _ => None,
         })
     }
@@ -116,7 +133,7 @@ fn is_name(text: &str) -> bool {
 }
 
 /// The segments of a path; the root has none.
-fn parts(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+fn parts(path: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
     let inner = path.strip_prefix(b"/").unwrap_or(path);
     let inner = inner.strip_suffix(b"/").unwrap_or(inner);
     inner.split(|byte| *byte == b'/').filter(|_| !inner.is_empty())
@@ -159,8 +176,9 @@ mod tests {
             let compiled = Pattern::parse(pattern).unwrap();
             let shown = compiled.fits(path.as_bytes()).then(|| {
                 let named = compiled.named(path.as_bytes());
-                let shown: Vec<String> =
-                    named.map(|(param, part)| format!("{}={}", param.name(), part.escape_ascii())).collect();
+                let shown: Vec<String> = named
+                    .map(|(param, _, part)| format!("{}={}", param.name(), part.escape_ascii()))
+                    .collect();
                 shown.join(" ")
             });
             assert_eq!(shown.as_deref(), expected, "{pattern} {path}");

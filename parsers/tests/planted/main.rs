@@ -79,6 +79,47 @@ fn lines(name: &str, word: &str, secret: &str) -> Vec<(Format, String)> {
     lines
 }
 
+/// Lines of programs that tell names and values in forms of their own.
+fn other_lines(word: &str, secret: &str) -> Vec<(Format, String)> {
+    let login = format!("postgres://app:{}@db:5432/a", secret.replace('/', "_"));
+    let quoted = format!("{{\\\"{word}\\\":\\\"{secret}\\\"}}");
+    let escaped = format!("{{\\\\u0022{word}\\\\u0022:\\\\u0022{secret}\\\\u0022}}");
+    let spelt = format!("{{\\\"\\\\u0070assword\\\":\\\"{secret}\\\"}}");
+    let mut lines = Vec::new();
+    for (quote, sign) in [("%22", "%3A"), ("%22", ":"), ("%2522", "%253A"), ("%27", "%3a+")] {
+        let json = format!("{{{quote}{word}{quote}{sign}{quote}{secret}{quote}}}");
+        lines.push((Format::Nginx, requested(&format!("/a?q={json}&b=1"))));
+        lines.push((Format::Nginx, requested(&format!("/a/{}?b=1", json.replace('{', "%7B")))));
+    }
+    lines.extend([
+        (Format::Nginx, requested(&format!("/a?h=Authorization%3A+Bearer+{secret}&b=1"))),
+        (Format::Nginx, requested(&format!("/a?{word}+={secret}&{word}(1i)={secret}"))),
+        (Format::Nginx, requested(&format!("/a?db={}", login.replace('%', "%25").replace(':', "%3A").replace('/', "%2F").replace('@', "%40")))),
+        (Format::Json, format!("{{\"msg\":\"{quoted}\",\"a\":\"{escaped}\",\"b\":[\"{spelt}\"]}}")),
+        (Format::Json, format!("{{\"msg\":\"no {login}\",\"dsn\":\"{login}\",\"c\":[\"{login}\"]}}")),
+        (Format::Json, format!("{{\"h\":[\"authorization\",\"Bearer {secret}\"],\"i\":[[\"x-api-key\", \"{secret}\"]]}}")),
+        (Format::Json, format!("{{\"h\":[{{\"name\":\"{word}\",\"value\":\"{secret}\"}},{{\"value\":\"{secret}\",\"name\":\"{word}\"}}]}}")),
+        (Format::Json, format!("{{\"h\":{{\"name\":\"{word}\",\"value\":\"{secret}\"}},\"i\":{{\"Value\":\"{secret}\",\"Key\":\"{word}\"}}}}")),
+        (Format::Json, format!("{{\"/a?{word}={secret}\":1}}")),
+        (Format::Logfmt, format!("level=info authorization=Bearer {secret} x=1 auth=Basic {secret}== {word}={secret}; b={secret}")),
+        (Format::Logfmt, format!("level=info obj={{User:a Token:{secret}}} {login} x-api-key:{secret}")),
+        (Format::Raw, format!("sent authorization=Bearer {secret}, x-api-key:{secret}")),
+        (Format::Raw, format!("{word} = \"{secret}\" and \"{word}\" = '{secret}'")),
+        (Format::Raw, format!("{word}: 1{secret}")),
+        (Format::Raw, format!("[{{<<\"{word}\">>,<<\"{secret}\">>}},{{{word},\"{secret}\"}},#{{{word} => <<\"{secret}\">>}}]")),
+        (Format::Raw, format!("Proxy-Authorization: Digest username=\"{secret}\", response=\"{secret}\"")),
+        (Format::Phoenix, format!("15:00:00.000 [error] no {login}\n    %{{name: \"{word}\", value: \"{secret}\"}} {word}: \"\"\"\n    {secret} \"{secret}\"\n    \"\"\"")),
+    ]);
+    lines
+}
+
+/// A line of nginx's about that request.
+fn requested(target: &str) -> String {
+    format!(
+        "192.0.2.1 - - [18/Mar/2026:15:00:00 +0000] \"GET {target} HTTP/1.1\" 200 5 \"https://a.test{target}\" \"curl\""
+    )
+}
+
 /// Everything in the URLs below becomes a field.
 fn url_shapes() -> UrlShapes {
     let patterns = ["/:a", "/:a/:b", "/:a/:b/:c", "/:a/:b/:c/:d", "/:a/:b/:c/:d/:e"].map(str::to_owned);
@@ -117,16 +158,21 @@ fn requests(name: &str, secret: &str) -> Vec<(Format, String)> {
 
 fn assert_clean(format: Format, line: &str) {
     for parser in [Parser::new(format), Parser::new(format).with_url_shapes(url_shapes())] {
-        // Bumped for each line, as in the agent.
-        let (scratch, mut record) = (Scratch::new(), Record::new());
-        let _ = parser.parse(line.as_bytes(), &Context::default(), &scratch, &mut record);
-        for field in record.fields() {
-            if let Value::Text(text) = field.value {
-                let text = String::from_utf8_lossy(text);
-                let name = String::from_utf8_lossy(field.key.bytes());
-                assert!(!text.contains(MARK), "{name} = {text}\nof {line}");
-            }
-        }
+        assert_clean_by(&parser, line);
+    }
+}
+
+fn assert_clean_by(parser: &Parser, line: &str) {
+    // Bumped for each line, as in the agent.
+    let (scratch, mut record) = (Scratch::new(), Record::new());
+    let _ = parser.parse(line.as_bytes(), &Context::default(), &scratch, &mut record);
+    for field in record.fields() {
+        let name = String::from_utf8_lossy(field.key.bytes());
+        let text = match field.value {
+            Value::Text(text) | Value::Number(text) => String::from_utf8_lossy(text),
+            _ => "".into(),
+        };
+        assert!(!text.contains(MARK) && !name.contains(MARK), "{name} = {text}\nof {line}");
     }
 }
 
@@ -135,9 +181,28 @@ proptest! {
 
     #[test]
     fn no_planted_secret_is_shipped(name in 0..NAMES.len(), word in 0..WORDS.len(), secret in secret()) {
-        for (format, line) in lines(NAMES[name], WORDS[word], &secret) {
+        let lines = lines(NAMES[name], WORDS[word], &secret).into_iter().chain(other_lines(WORDS[word], &secret));
+        for (format, line) in lines {
             assert_clean(format, &line);
             assert_clean(Format::Auto, &line);
+        }
+    }
+
+    #[test]
+    fn a_path_that_names_a_secret_has_none(secret in "[A-Za-z0-9._~+%-]{0,8}PLANTED[A-Za-z0-9._~+%-]{0,8}") {
+        for target in [format!("/reset/{secret}"), format!("/reset/{secret}/?a=1")] {
+            let quoted = target.replace('"', "\\\"");
+            for line in [
+                requested(&target),
+                format!("15:00:00.000 request_id=F1a2b3c4d5e6f7a8b9c0 [info] GET {target}"),
+                format!("{{\"msg\":\"GET {quoted}\",\"url\":\"https://a.test{quoted}\",\"b\":[\"{quoted}\"]}}"),
+                format!("level=info path={target} url=\"https://a.test{target}\""),
+                format!("called https://a.test{target} in vain"),
+            ] {
+                let patterns = ["/reset/:token".to_owned()];
+                let shapes = UrlShapes::parse(&patterns).expect("patterns");
+                assert_clean_by(&Parser::new(Format::Auto).with_url_shapes(shapes), &line);
+            }
         }
     }
 
