@@ -116,7 +116,7 @@ pub struct Source {
     pub filter_parameters: Vec<String>,
     /// Patterns of paths, such as `/podcast/:slug` and `/files/*`: the first that a path matches is its `url.shape`, and what stands for
     /// `:slug` becomes `url.param.slug`. `*` is one segment, or at the end one or more. Other paths have the shape that their
-    /// numbers, UUIDs and long tokens give them.
+    /// numbers, UUIDs and long tokens give them. What stands for a secret's name, `/reset/:token`, is not shipped, wherever the path is.
     #[serde(default)]
     pub url_shapes: ShapePatterns,
     /// Parameters of queries that become `url.param.<name>`.
