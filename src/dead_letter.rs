@@ -25,6 +25,8 @@ use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::durable;
+
 /// The folder in the state directory.
 const FOLDER: &str = "dead-letter";
 /// What all files together may take.
@@ -152,7 +154,7 @@ impl DeadLetters {
         let mut options = OpenOptions::new();
         options.create_new(true).append(true).mode(0o600);
         let file = options.custom_flags(OFlags::NOFOLLOW.bits().cast_signed()).open(&path)?;
-        File::open(&self.dir)?.sync_all()?;
+        durable::sync_folder_of(&path)?;
         Ok(Open { file, path, len: 0, since: now })
     }
 

@@ -58,6 +58,8 @@ pub mod spare;
 
 pub mod clock;
 
+mod durable;
+
 pub mod api_key;
 
 pub mod cli;

@@ -14,9 +14,9 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
-    fs::{self, DirBuilder, File, OpenOptions},
+    fs::{self, DirBuilder, File},
     io::{self, Read, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::SystemTime,
@@ -24,10 +24,9 @@ use std::{
 
 use bytes::Bytes;
 use hivetail_parsers::Timestamp;
-use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
-use crate::{clock, deliver::compress::Compression};
+use crate::{clock, deliver::compress::Compression, durable};
 pub use adopt::adopt_siblings;
 
 mod adopt;
@@ -220,32 +219,13 @@ impl Spool {
             files.last_number += u64::from(instead.is_none());
             instead.map_or(files.last_number, |item| item.number)
         };
-        let (path, new) = (self.path(number), self.path(number).with_extension("new"));
-        let written = self.write(&new, &header, &stored.body).and_then(|()| {
-            fs::rename(&new, &path)?;
-            File::open(&self.dir)?.sync_all()
-        });
-        if let Err(error) = written {
-            let _ = fs::remove_file(&new);
-            return Err(error.into());
-        }
+        durable::replace(&self.path(number), |file| write(file, &header, &stored.body))?;
         let events = u32::try_from(stored.header.ends.len()).unwrap_or(u32::MAX);
         let mut files = self.files();
         let since = files.batches.get(&number).map_or_else(SystemTime::now, |batch| batch.since);
         files.forget(number);
         files.add(number, Batch { bytes, events, since });
         Ok(Item { number, dataset: stored.header.dataset.as_str().into(), events })
-    }
-
-    fn write(&self, path: &Path, header: &[u8], body: &[u8]) -> io::Result<()> {
-        let mut options = OpenOptions::new();
-        options.create(true).truncate(true).write(true).mode(0o600);
-        let mut file = options.custom_flags(OFlags::NOFOLLOW.bits().cast_signed()).open(path)?;
-        let len = u32::try_from(header.len()).map_err(io::Error::other)?;
-        let prefix = [len.to_le_bytes(), crc32fast::hash(header).to_le_bytes()].concat();
-        file.write_all(&[MAGIC, &prefix, header].concat())?;
-        file.write_all(body)?;
-        file.sync_all()
     }
 
     /// Reads a batch; `None` if it was dropped to make room. A damaged one is set aside.
@@ -376,6 +356,13 @@ fn numbered(dir: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     }
     numbered.sort();
     Ok(numbered)
+}
+
+fn write(file: &mut File, header: &[u8], body: &[u8]) -> io::Result<()> {
+    let len = u32::try_from(header.len()).map_err(io::Error::other)?;
+    let prefix = [len.to_le_bytes(), crc32fast::hash(header).to_le_bytes()].concat();
+    file.write_all(&[MAGIC, &prefix, header].concat())?;
+    file.write_all(body)
 }
 
 /// A file's header, and how long the file has to be.

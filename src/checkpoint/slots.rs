@@ -13,16 +13,15 @@
 //! loaded was true at some time.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File},
     io::{self, Write},
-    os::unix::fs::{FileExt, OpenOptionsExt},
+    os::unix::fs::FileExt,
     path::{Path, PathBuf},
     time::SystemTime,
 };
 
-use rustix::fs::OFlags;
-
 use super::{Change, Due};
+use crate::durable;
 
 const HEADER: &[u8] = b"hivetail checkpoint 3\n";
 const NAMES: [&str; 2] = ["checkpoint.a", "checkpoint.b"];
@@ -127,13 +126,11 @@ impl Slots {
 
     fn snapshot(&mut self, frame: &[u8]) -> io::Result<()> {
         let path = self.dir.join(NAMES[self.next]);
-        let mut options = OpenOptions::new();
-        options.create(true).write(true).truncate(true).mode(0o600);
-        let mut file = options.custom_flags(OFlags::NOFOLLOW.bits().cast_signed()).open(&path)?;
+        let mut file = durable::create(&path)?;
         file.write_all(HEADER)?;
         file.write_all(frame)?;
         file.sync_all()?;
-        File::open(&self.dir)?.sync_all()?;
+        durable::sync_folder_of(&path)?;
         let len = (HEADER.len() + frame.len()) as u64;
         self.active = Some(Active { file, len, snapshot_len: len });
         self.sequence += 1;

@@ -2,9 +2,8 @@
 //! in the run before, which is kept in the state directory.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs,
     io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -15,6 +14,7 @@ use toml::Spanned;
 
 use crate::{
     config::Config,
+    durable,
     transform::{Book, SavedSamplers, Sections, check_hash_key},
 };
 
@@ -114,12 +114,7 @@ pub(super) async fn keep(book: Arc<Book>, state_dir: PathBuf, end: CancellationT
     }
 }
 
-/// Another name first: the file is whole or as it was.
 fn write(path: &Path, saved: &SavedSamplers) -> io::Result<()> {
-    let new = path.with_extension("new");
-    let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&new)?;
-    file.write_all(&serde_json::to_vec(saved)?)?;
-    file.sync_all()?;
-    fs::rename(&new, path)?;
-    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+    let text = serde_json::to_vec(saved)?;
+    durable::replace(path, |file| file.write_all(&text)).map(drop)
 }

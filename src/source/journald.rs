@@ -8,9 +8,8 @@
 mod cursors;
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs,
     io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     process::Stdio,
     sync::Arc,
@@ -29,6 +28,7 @@ use super::{Left, live::Live};
 use crate::{
     ack::{Mark, SharedLedger, StreamId},
     config::{Source, Start},
+    durable,
     frame::CHUNK_BYTES,
 };
 
@@ -300,13 +300,13 @@ impl Keeper {
     async fn save(&mut self) {
         let mark = self.mark();
         let Some(cursor) = self.cursors.decided(&mark) else { return };
-        if let Some(path) = self.path.clone() {
-            let text = cursor.clone();
-            let written = tokio::task::spawn_blocking(move || write_cursor(&path, &text)).await;
+        if let Some(path) = &self.path {
+            let (to, text) = (path.clone(), cursor.clone());
+            let written = tokio::task::spawn_blocking(move || write_cursor(&to, &text)).await;
             if let Err(error) = written.unwrap_or_else(|error| Err(io::Error::other(error)))
                 && !std::mem::replace(&mut self.failing, true)
             {
-                tracing::error!(%error, "the journal's cursor can't be kept: a restart will read entries again");
+                tracing::error!(path = %path.display(), %error, "the journal's cursor can't be kept: a restart will read entries again");
             }
         }
         self.kept = Some(cursor);
@@ -323,15 +323,9 @@ fn read_cursor(path: &Path) -> Option<String> {
     (!cursor.is_empty()).then_some(cursor)
 }
 
-/// Another name first: a cursor is whole or not there.
 fn write_cursor(path: &Path, cursor: &str) -> io::Result<()> {
-    let new = path.with_extension("new");
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
-    let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&new)?;
-    writeln!(file, "{cursor}")?;
-    file.sync_all()?;
-    fs::rename(&new, path)?;
-    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+    durable::replace(path, |file| writeln!(file, "{cursor}")).map(drop)
 }

@@ -5,17 +5,16 @@
 //! as the original would be. Takes open files; gives a copy that is whole on the disk, or none.
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
+    fs::{self, DirBuilder, File},
     io::{self, Read, Seek},
-    os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, FileExt},
     path::{Path, PathBuf},
 };
 
 use flate2::read::MultiGzDecoder;
-use rustix::fs::OFlags;
 
 use super::print::{HEAD_BYTES, Print, read_full};
-use crate::{ack::Held, frame::BEFORE_BYTES};
+use crate::{ack::Held, durable, frame::BEFORE_BYTES};
 
 const BLOCK_BYTES: usize = 256 * 1024;
 
@@ -60,18 +59,8 @@ pub(super) fn remove(path: &Path) {
     }
 }
 
-fn create(path: &Path) -> io::Result<File> {
-    if let Some(dir) = path.parent() {
-        DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-    }
-    let mut options = OpenOptions::new();
-    options.create(true).truncate(true).read(true).write(true).mode(0o600);
-    options.custom_flags(OFlags::NOFOLLOW.bits().cast_signed()).open(path)
-}
-
-fn sync(file: &File, path: &Path) -> io::Result<()> {
-    file.sync_all()?;
-    path.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all())
+fn create_folder_of(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), |folder| DirBuilder::new().recursive(true).mode(0o700).create(folder))
 }
 
 /// Copies what is needed of `from`, up to its end. Answers `None` if that is more than `bytes_max`.
@@ -85,22 +74,13 @@ pub(super) fn copy(from: &File, to: &Path, needed: Needed<'_>, bytes_max: u64) -
     if ranges.iter().map(|(from, to)| to.saturating_sub(*from)).sum::<u64>() > bytes_max {
         return Ok(None);
     }
+    create_folder_of(to)?;
     // The copy that there may be already is the one that counts until this one is whole.
-    let new = to.with_extension("new");
-    let result = create(&new).and_then(|file| {
+    let copy = durable::replace(to, |file| {
         file.set_len(len)?;
-        for (start, end) in ranges {
-            copy_range(from, &file, start, end.min(len))?;
-        }
-        file.sync_all()?;
-        fs::rename(&new, to)?;
-        sync(&file, to)?;
-        Ok(Some(file))
+        ranges.into_iter().try_for_each(|(start, end)| copy_range(from, file, start, end.min(len)))
     });
-    if result.is_err() {
-        remove(&new);
-    }
-    result
+    copy.map(Some)
 }
 
 fn copy_range(from: &File, to: &File, mut at: u64, end: u64) -> io::Result<()> {
@@ -134,7 +114,8 @@ pub(super) fn unpack(
     }
     let result = unpacked(gz, to, needed, bytes_max).and_then(|file| match file {
         Some(file) if print.fits(&file, position, true)? => {
-            sync(&file, to)?;
+            file.sync_all()?;
+            durable::sync_folder_of(to)?;
             Ok(Some(file))
         }
         _ => Ok(None),
@@ -159,7 +140,8 @@ fn begins_like(mut gz: &File, print: Print, position: u64) -> io::Result<bool> {
 fn unpacked(mut gz: &File, to: &Path, needed: Needed<'_>, bytes_max: u64) -> io::Result<Option<File>> {
     let read_max = UNPACKED_BYTES_MIN.max(gz.metadata()?.len().saturating_mul(UNPACKED_RATIO_MAX));
     let from = needed.from();
-    let (file, mut block) = (create(to)?, vec![0; BLOCK_BYTES]);
+    create_folder_of(to)?;
+    let (file, mut block) = (durable::create(to)?, vec![0; BLOCK_BYTES]);
     let (mut at, mut whole_to) = (0, 0);
     gz.rewind()?;
     let mut decoder = MultiGzDecoder::new(gz);
