@@ -154,6 +154,15 @@ pub fn is_reserved(name: &[u8]) -> bool {
     name.starts_with(b"meta.") || name.starts_with(b"log.")
 }
 
+/// Whether events can't be tied to others without it.
+#[must_use]
+pub const fn is_id(name: &[u8]) -> bool {
+    matches!(
+        name,
+        b"exception.fingerprint" | b"request_id" | b"trace.parent_id" | b"trace.span_id" | b"trace.trace_id"
+    )
+}
+
 const FAMILIES: &[&str] = &["elixir.", "http.request.header.", "url.param."];
 
 #[cfg(test)]

@@ -20,10 +20,6 @@ use super::{
 };
 use crate::config::transform::{Action, RedactionRule as Written};
 
-/// Fields without which events can't be tied to others: they have to be named.
-const IDS: [&[u8]; 5] =
-    [b"request_id", b"trace.trace_id", b"trace.span_id", b"trace.parent_id", b"exception.fingerprint"];
-
 /// Names beyond so many of one event are in there, as JSON.
 const OVERFLOW: &[u8] = b"field.overflow";
 /// Which of them have changed an event is told by the bits of a number.
@@ -155,7 +151,8 @@ impl Rule {
 
     fn is_for(&self, name: &[u8]) -> bool {
         if self.fields.is_empty() {
-            !IDS.contains(&name)
+            // Ids have to be named.
+            !names::is_id(name)
         } else {
             // What did not have its type, or was one of too many, has not become another field by that.
             let own = name.strip_prefix(b"field.").is_some_and(|own| self.fields.has(own));

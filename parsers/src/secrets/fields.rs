@@ -11,11 +11,10 @@ use super::{
     place::{Place, of_field},
     sibling,
 };
-use crate::record::{Field, Key, Scratch, Value};
-
-/// Fields without which events can't be tied to others.
-const IDS: [&str; 5] =
-    ["request_id", "trace.trace_id", "trace.span_id", "trace.parent_id", "exception.fingerprint"];
+use crate::{
+    names::is_id,
+    record::{Field, Key, Scratch, Value},
+};
 
 /// Whether a secret may stand in what is parsed of a line. Most lines have none, which has to be cheap to tell: for each sign
 /// that a value stands after, the name before it is looked at.
@@ -89,7 +88,7 @@ pub(crate) fn clean<'a>(fields: &mut [Field<'a>], names: &SecretNames, scratch: 
         {
             field.key = Key::Free(cleaned(name, Place::Url, names, scratch));
         }
-        let is_id = matches!(field.key, Key::Known(name) if IDS.contains(&name));
+        let is_id = matches!(field.key, Key::Known(name) if is_id(name.as_bytes()));
         if let Value::Text(value) = field.value
             && !is_id
         {
