@@ -48,7 +48,7 @@ pub use context::{Context, Date};
 pub use nginx::log_format::LogFormat;
 pub use phoenix::pattern::Pattern as ElixirFormat;
 pub use record::{Field, Key, Level, Record, Role, Scratch, Time, TimeSource, Value};
-pub use secrets::SecretNames;
+pub use secrets::{FILTERED, SecretNames};
 pub use shape::UrlShapes;
 pub use timestamp::Timestamp;
 

@@ -31,8 +31,8 @@ pub(crate) use value::is_scheme;
 
 use crate::record::Scratch;
 
-/// What Phoenix prints for a secret.
-pub(crate) const FILTERED: &[u8] = b"[FILTERED]";
+/// What stands in the place of a secret; Phoenix prints the same.
+pub const FILTERED: &[u8] = b"[FILTERED]";
 
 /// The text without its secrets.
 pub(crate) fn text<'a>(text: &'a [u8], names: &SecretNames, scratch: &'a Scratch) -> &'a [u8] {

@@ -2,13 +2,10 @@
 //!
 //! Takes an event as it was left, gives what there is to tell of it. It is kept only where somebody asks for it.
 
-use hivetail_parsers::{Timestamp, Value};
+use hivetail_parsers::{FILTERED, Timestamp, Value};
 
 use super::state::Tallied;
 use crate::encode::Event;
-
-/// What parsers and masks put in the place of what is not shipped.
-const FILTERED: &[u8] = b"[FILTERED]";
 
 /// What was done to an event.
 #[derive(Clone, Copy, Debug)]

@@ -10,7 +10,7 @@
 
 use std::fmt;
 
-use hivetail_parsers::Scratch;
+use hivetail_parsers::{FILTERED, Scratch};
 
 mod address;
 mod card;
@@ -20,9 +20,6 @@ mod pattern;
 
 pub(crate) use hash::HashKey;
 pub(crate) use pattern::Pattern;
-
-/// What is put in the place of what is taken out; the parsers put the same.
-const FILTERED: &str = "[FILTERED]";
 
 /// What is to be masked, and how.
 #[derive(Clone, Debug)]
@@ -70,7 +67,7 @@ impl Edit {
 
     fn filtered(start: usize, end: usize) -> Self {
         let mut shown = Shown::default();
-        shown.push(FILTERED.as_bytes());
+        shown.push(FILTERED);
         Self::new(start, end, shown)
     }
 }

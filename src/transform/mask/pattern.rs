@@ -8,10 +8,10 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use hivetail_parsers::Scratch;
+use hivetail_parsers::{FILTERED, Scratch};
 use regex::bytes::{CaptureLocations, Regex};
 
-use super::{Edit, FILTERED, replaced};
+use super::{Edit, replaced};
 use crate::transform::pattern::compile;
 
 /// The group that is replaced instead of the whole match.
@@ -94,7 +94,6 @@ impl Pattern {
 
 /// Whether a part of the text is what is put in the place of others, or lies within it.
 fn is_filtered(text: &[u8], start: usize, end: usize) -> bool {
-    let filtered = FILTERED.as_bytes();
-    let begins = start.saturating_sub(filtered.len() - 1)..=start;
-    begins.into_iter().any(|at| at + filtered.len() >= end && text[at..].starts_with(filtered))
+    let begins = start.saturating_sub(FILTERED.len() - 1)..=start;
+    begins.into_iter().any(|at| at + FILTERED.len() >= end && text[at..].starts_with(FILTERED))
 }
