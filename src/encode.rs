@@ -13,7 +13,7 @@ mod text;
 
 use std::collections::BTreeMap;
 
-use hivetail_parsers::{Field, Key, Record, TimeSource, Timestamp, Value};
+use hivetail_parsers::{Field, Key, Record, TimeSource, Timestamp, Value, names::OVERFLOW};
 use serde_json::value::RawValue;
 
 pub use constants::{Constants, Hidden};
@@ -26,8 +26,6 @@ pub const EVENT_BYTES_MAX: usize = 1_000_000;
 const FIELDS_MAX: usize = 2_000;
 /// The longest name of a column (Honeycomb's limit).
 const NAME_BYTES_MAX: usize = 255;
-/// Where fields are that have no column.
-const OVERFLOW: &str = "field.overflow";
 /// What fits into one string, its braces included: a cut one would be no JSON.
 const OVERFLOW_BYTES_MAX: usize = STRING_BYTES_MAX - 2;
 /// Room kept for what is said last: the names of cut fields and the closing braces.

@@ -166,7 +166,7 @@ impl<'p, 'a> Keys<'p, 'a> {
     pub(crate) fn finish(mut self) {
         if !self.overflow.is_empty() {
             self.overflow.push(b'}');
-            self.record.set("field.overflow", Value::Text(self.scratch.copy(&self.overflow)));
+            self.record.set(names::OVERFLOW, Value::Text(self.scratch.copy(&self.overflow)));
         }
         self.trace_ids();
         self.record.keep_last(self.first, self.scratch);

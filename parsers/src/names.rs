@@ -28,6 +28,9 @@ impl Type {
     }
 }
 
+/// The field that names beyond the limits share, as JSON.
+pub const OVERFLOW: &str = "field.overflow";
+
 /// The type of a contract field; `None` for a name that the contract does not know.
 #[must_use]
 #[expect(clippy::too_many_lines, reason = "a table")]

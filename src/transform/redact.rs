@@ -20,8 +20,6 @@ use super::{
 };
 use crate::config::transform::{Action, RedactionRule as Written};
 
-/// Names beyond so many of one event are in there, as JSON.
-const OVERFLOW: &[u8] = b"field.overflow";
 /// Which of them have changed an event is told by the bits of a number.
 const RULES_MAX: usize = 64;
 
@@ -163,7 +161,9 @@ impl Rule {
     /// Whether that is where the parser has put the last of very many names, and one of the rule's may be there.
     fn may_be_in(&self, field: &Field<'_>) -> bool {
         match field.value {
-            Value::Text(text) if field.key.bytes() == OVERFLOW => self.fields.may_be_in(text),
+            Value::Text(text) if field.key.bytes() == names::OVERFLOW.as_bytes() => {
+                self.fields.may_be_in(text)
+            }
             _ => false,
         }
     }

@@ -237,7 +237,7 @@ fn settable(name: &str, key: &str) -> Result<(), String> {
         return Err(format!("`{key}`: a field's name has 1 to 255 bytes"));
     }
     if names::is_reserved(name.as_bytes())
-        || matches!(name, "error" | "severity" | "severity_text" | "field.overflow")
+        || matches!(name, "error" | "severity" | "severity_text" | names::OVERFLOW)
     {
         return Err(format!("`{key}`: `{name}` is set by the agent itself"));
     }
