@@ -9,12 +9,12 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use hivetail_parsers::Value;
 
-use crate::encode::Event;
+use crate::{encode::Event, lock::lock};
 
 /// Where events go whose template has no value, and those beyond the limit. The name that Honeycomb itself
 /// gives to logs without a service.
@@ -153,10 +153,6 @@ impl Destination {
     pub fn of(&self, event: &Event<'_, '_>, datasets: &Mutex<Datasets>) -> DatasetId {
         self.fixed.unwrap_or_else(|| self.template.of(event, datasets))
     }
-}
-
-fn lock(datasets: &Mutex<Datasets>) -> MutexGuard<'_, Datasets> {
-    datasets.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The datasets of a process.

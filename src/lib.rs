@@ -60,6 +60,8 @@ pub mod clock;
 
 mod durable;
 
+mod lock;
+
 pub mod api_key;
 
 pub mod cli;

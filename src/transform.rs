@@ -36,7 +36,6 @@ pub use journal::{Told, ToldFate};
 pub use kind::Kind;
 
 use self::{
-    book::lock,
     draft::Draft,
     journal::Done,
     kind::Kinds,
@@ -53,6 +52,7 @@ use crate::{
     config::{self, Source},
     dataset::Template,
     encode::Event,
+    lock::lock,
 };
 
 /// From this status on a response tells of an error.

@@ -6,7 +6,7 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -23,9 +23,12 @@ use super::{
     sampler::{FirstSeen, Saved, Settings},
     state::State,
 };
-use crate::config::{
-    rule::Rule as WrittenRule,
-    transform::{Columns, Redaction as WrittenRedaction, Transform as Section},
+use crate::{
+    config::{
+        rule::Rule as WrittenRule,
+        transform::{Columns, Redaction as WrittenRedaction, Transform as Section},
+    },
+    lock::lock,
 };
 
 /// What has been left to the samplers of a run before, by their rules' names.
@@ -194,9 +197,4 @@ impl Book {
 /// The key that is in such a file.
 pub(super) fn key_of(text: &[u8]) -> Result<HashKey, &'static str> {
     HashKey::new(text.trim_ascii_end())
-}
-
-/// Nothing is left half done by whoever panics with such a lock.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -12,8 +12,8 @@ use std::{
 
 use hivetail_parsers::names::is_written_out;
 
-use super::{Book, book::lock, hash::Hashes, names::Names};
-use crate::{config::transform::Columns, dataset::DatasetId, encode::Place};
+use super::{Book, hash::Hashes, names::Names};
+use crate::{config::transform::Columns, dataset::DatasetId, encode::Place, lock::lock};
 
 /// How many names of a dataset a pass remembers without asking the others.
 const REMEMBERED_MAX: usize = 20_000;

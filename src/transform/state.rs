@@ -13,12 +13,11 @@ use std::{
 use hivetail_parsers::{Scratch, Timestamp};
 
 use super::{
-    book::lock,
     rule::Rule,
     sampler::{Sample, Sampler, Saved, Settings},
     value::{number, text},
 };
-use crate::encode::Event;
+use crate::{encode::Event, lock::lock};
 
 /// The state of a rule.
 #[derive(Debug)]
