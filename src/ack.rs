@@ -8,13 +8,15 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
-    sync::{Mutex, PoisonError},
+    sync::Mutex,
 };
 
 pub use counts::{Counts, Outcome};
 use hivetail_parsers::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
+
+use crate::lock::lock;
 
 mod counts;
 
@@ -463,19 +465,19 @@ pub struct SharedLedger {
 impl SharedLedger {
     /// Writes to the ledger.
     pub fn with<T>(&self, act: impl FnOnce(&mut Ledger) -> T) -> T {
-        let result = act(&mut self.ledger.lock().unwrap_or_else(PoisonError::into_inner));
+        let result = act(&mut lock(&self.ledger));
         self.changed.notify_one();
         result
     }
 
     /// Writes to the ledger what its watchers need not know.
     pub fn quietly<T>(&self, act: impl FnOnce(&mut Ledger) -> T) -> T {
-        act(&mut self.ledger.lock().unwrap_or_else(PoisonError::into_inner))
+        act(&mut lock(&self.ledger))
     }
 
     /// Reads the ledger.
     pub fn read<T>(&self, ask: impl FnOnce(&Ledger) -> T) -> T {
-        ask(&self.ledger.lock().unwrap_or_else(PoisonError::into_inner))
+        ask(&lock(&self.ledger))
     }
 
     /// Resolves when the ledger was written to since the last call.

@@ -16,13 +16,13 @@ use std::{
         fs::{MetadataExt, OpenOptionsExt},
     },
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::SystemTime,
 };
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::ack::Held;
+use crate::{ack::Held, lock::lock};
 pub use register::{Register, StreamState};
 use slots::{Found, Slots};
 
@@ -201,7 +201,7 @@ impl Store {
     /// # Errors
     /// When the directory can't be written; what was saved before then still stands.
     pub fn save(&self, tell: impl FnOnce(Due, &mut dyn FnMut(&Change))) -> io::Result<()> {
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner).save(tell)
+        lock(&self.slots).save(tell)
     }
 }
 

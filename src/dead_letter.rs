@@ -14,7 +14,7 @@ use std::{
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::{
-        Mutex, PoisonError,
+        Mutex,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -25,7 +25,7 @@ use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::durable;
+use crate::{durable, lock::lock};
 
 /// The folder in the state directory.
 const FOLDER: &str = "dead-letter";
@@ -98,7 +98,7 @@ impl DeadLetters {
     /// # Errors
     /// When they can't be written: then none of them is there.
     pub fn bury(&self, lines: &[u8], now: SystemTime) -> io::Result<()> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = lock(&self.open);
         if open.is_none() {
             *open = Some(self.create(now)?);
             self.keep_below_the_bound();

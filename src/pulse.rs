@@ -6,12 +6,14 @@
 use std::{
     pin::Pin,
     sync::{
-        Arc, Mutex, PoisonError, Weak,
+        Arc, Mutex, Weak,
         atomic::{AtomicU64, Ordering},
     },
     task::{Context, Poll},
     time::{Duration, Instant},
 };
+
+use crate::lock::lock;
 
 /// The tasks of a process.
 #[derive(Clone, Debug)]
@@ -38,7 +40,7 @@ impl Pulse {
     /// Watches a task.
     pub fn watch<F: Future>(&self, name: &'static str, task: F) -> impl Future<Output = F::Output> + use<F> {
         let beat = Arc::new(Beat { name, busy_since_ms: AtomicU64::new(0) });
-        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tasks = lock(&self.tasks);
         tasks.retain(|task| task.strong_count() > 0);
         tasks.push(Arc::downgrade(&beat));
         Watched { task: Box::pin(task), beat, started: self.started }
@@ -52,7 +54,7 @@ impl Pulse {
             let since_ms = beat.busy_since_ms.load(Ordering::Acquire);
             since_ms > 0 && now_ms.saturating_sub(since_ms) > ms(longer_than)
         };
-        let tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        let tasks = lock(&self.tasks);
         tasks.iter().filter_map(Weak::upgrade).find(is_stuck).map(|beat| beat.name)
     }
 }

@@ -14,7 +14,7 @@ pub mod stdin;
 
 use std::{
     collections::BTreeSet,
-    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
+    sync::{Arc, Mutex, atomic::Ordering},
 };
 
 use tokio::sync::mpsc;
@@ -28,6 +28,7 @@ use crate::{
     dataset::{DatasetId, Datasets},
     deliver::holds::Holds,
     frame::{Line, LineBuffer},
+    lock::lock,
     pass::{Chunk, Encoded, Moment, Pass, StreamFacts},
     telemetry::Metrics,
 };
@@ -212,7 +213,7 @@ impl Feed {
     }
 
     fn is_held(&self, dataset: DatasetId) -> bool {
-        let name = self.datasets.lock().unwrap_or_else(PoisonError::into_inner).name(dataset);
+        let name = lock(&self.datasets).name(dataset);
         self.holds.has(&name)
     }
 

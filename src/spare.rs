@@ -3,7 +3,9 @@
 //! Fresh memory of that size comes from the system page by page, which costs more than filling it. A few are kept
 //! while lines pour in; when traffic is so low that batches are sealed by age, none is.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
+
+use crate::lock::lock;
 
 /// How many are kept at most.
 const SPARE_MAX: usize = 4;
@@ -20,13 +22,13 @@ impl Spares {
     /// An empty buffer, with memory if one is to be had.
     #[must_use]
     pub fn take(&self) -> Vec<u8> {
-        self.buffers.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+        lock(&self.buffers).pop().unwrap_or_default()
     }
 
     /// A buffer that is no longer needed.
     pub fn give(&self, mut buffer: Vec<u8>) {
         buffer.clear();
-        let mut buffers = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut buffers = lock(&self.buffers);
         if buffers.len() < SPARE_MAX && (1..=CAPACITY_MAX).contains(&buffer.capacity()) {
             buffers.push(buffer);
         }
@@ -34,7 +36,7 @@ impl Spares {
 
     /// Gives all memory back.
     pub fn clear(&self) {
-        self.buffers.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        lock(&self.buffers).clear();
     }
 }
 

@@ -18,7 +18,7 @@ use std::{
     io::{self, Read, Write},
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     time::SystemTime,
 };
 
@@ -26,7 +26,7 @@ use bytes::Bytes;
 use hivetail_parsers::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{clock, deliver::compress::Compression, durable};
+use crate::{clock, deliver::compress::Compression, durable, lock::lock};
 pub use adopt::adopt_siblings;
 
 mod adopt;
@@ -191,7 +191,7 @@ impl Spool {
     }
 
     fn files(&self) -> MutexGuard<'_, Files> {
-        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.files)
     }
 
     fn path(&self, number: u64) -> PathBuf {

@@ -9,7 +9,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard},
     time::SystemTime,
 };
 
@@ -20,6 +20,7 @@ use tokio::sync::{Notify, watch};
 use super::{Change, Due, Entry, Identity, Loaded};
 use crate::{
     ack::{Ledger, SharedLedger, StreamId},
+    lock::lock,
     source::Left,
 };
 
@@ -110,7 +111,7 @@ impl Register {
     }
 
     fn files(&self) -> MutexGuard<'_, Files> {
-        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.files)
     }
 
     /// Notes that a source has looked for its files; answers whether that is for the first time ever.

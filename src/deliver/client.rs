@@ -3,11 +3,7 @@
 //! Takes compressed bodies, gives the status, the `Retry-After` and the body of the answer, whose size is
 //! bounded. The API key goes into one header and nowhere else.
 
-use std::{
-    path::PathBuf,
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::{path::PathBuf, sync::Mutex, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use hivetail_parsers::Timestamp;
@@ -24,6 +20,7 @@ use super::{
     http::{Http, HttpSettings},
     retry,
 };
+use crate::lock::lock;
 
 /// Where the key goes.
 const KEY_HEADER: HeaderName = HeaderName::from_static("x-honeycomb-team");
@@ -129,12 +126,12 @@ impl Client {
     /// # Errors
     /// When it can't be sent in a header.
     pub fn set_key(&self, key: &SecretString) -> Result<(), ClientError> {
-        *self.key.lock().unwrap_or_else(PoisonError::into_inner) = key_header(key)?;
+        *lock(&self.key) = key_header(key)?;
         Ok(())
     }
 
     fn key(&self) -> HeaderValue {
-        self.key.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.key).clone()
     }
 
     /// Sends one batch.

@@ -8,7 +8,7 @@
 use std::{
     fs,
     path::PathBuf,
-    sync::{Mutex, PoisonError},
+    sync::Mutex,
     time::{Duration, Instant},
 };
 
@@ -18,6 +18,7 @@ use reqwest::{
 };
 
 use super::client::ClientError;
+use crate::lock::lock;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Shorter than the 60 s or more after which servers close an idle connection.
@@ -57,7 +58,7 @@ impl Http {
 
     /// The client to send the next request with.
     pub(super) fn client(&self) -> reqwest::Client {
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut current = lock(&self.current);
         if current.1.elapsed() >= AGE_MAX {
             // Requests that run keep the old one until they end.
             match build(&self.settings) {

@@ -6,7 +6,7 @@
 
 use std::{
     io,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use bytes::Bytes;
@@ -22,6 +22,7 @@ use crate::{
     ack::Claim,
     batch::{Batch, Run},
     budget::{Reservation, Sealed},
+    lock::lock,
     spare::Spares,
     spool::{Header, Item, Owner, Stored},
 };
@@ -177,7 +178,7 @@ impl Packer {
         sealed: Sealed,
         spares: &Spares,
     ) -> io::Result<Parcel> {
-        let mut buffers = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut buffers = lock(&self.buffers);
         let (body, compression) = (buffers.compressor.compress(&batch.body)?, buffers.compressor.kind());
         drop(buffers);
         spares.give(batch.body);
@@ -209,7 +210,7 @@ impl Packer {
     /// # Errors
     /// What the compressor fails with.
     pub fn keep(&self, parcel: &mut Parcel, verdicts: &[Verdict]) -> io::Result<()> {
-        let mut locked = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut locked = lock(&self.buffers);
         let Buffers { compressor, body } = &mut *locked;
         parcel.unpack(body)?;
         let trims = verdicts.contains(&Verdict::Trim);
@@ -229,7 +230,7 @@ impl Packer {
     /// # Errors
     /// What the compressor fails with; the parcel is as it was then.
     pub fn split(&self, parcel: &mut Parcel) -> io::Result<Parcel> {
-        let mut locked = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut locked = lock(&self.buffers);
         let Buffers { compressor, body } = &mut *locked;
         parcel.unpack(body)?;
         let half = parcel.ends.len() / 2;
@@ -272,7 +273,7 @@ impl Packer {
     /// # Errors
     /// When the body is not what this packer made.
     pub fn each(&self, parcel: &Parcel, mut show: impl FnMut(usize, &[u8])) -> io::Result<()> {
-        let mut locked = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut locked = lock(&self.buffers);
         let body = &mut locked.body;
         parcel.unpack(body)?;
         events(body, &parcel.ends).enumerate().for_each(|(index, event)| show(index, event));

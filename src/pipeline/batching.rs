@@ -4,7 +4,7 @@
 //! everything when the sources have ended.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -18,6 +18,7 @@ use crate::{
     budget::Flow,
     dataset::Datasets,
     deliver::{Packer, Parcel},
+    lock::lock,
     spare::Spares,
 };
 
@@ -70,8 +71,7 @@ impl Batching {
 
     async fn pack(&self, sealed: &mut Vec<Batch>) {
         for batch in sealed.drain(..) {
-            let dataset =
-                self.datasets.lock().unwrap_or_else(PoisonError::into_inner).name(batch.key.dataset);
+            let dataset = lock(&self.datasets).name(batch.key.dataset);
             match self.packer.pack(batch, dataset, self.flow.sealed(), &self.spares) {
                 // Delivery ends after the batcher: it takes every parcel.
                 Ok(parcel) => drop(self.parcels.send(parcel).await),

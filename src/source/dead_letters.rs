@@ -7,7 +7,7 @@ use std::{
     fs::{self, File},
     io::{self, BufRead, BufReader},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -21,6 +21,7 @@ use crate::{
     clock::Clock,
     dataset::{DatasetId, Datasets},
     dead_letter::{self, Letter},
+    lock::lock,
 };
 
 /// How often it is looked for new files.
@@ -101,7 +102,7 @@ impl DeadLetterSource {
                 sound = false;
                 continue;
             };
-            let dataset = self.datasets.lock().unwrap_or_else(PoisonError::into_inner).id(&letter.dataset);
+            let dataset = lock(&self.datasets).id(&letter.dataset);
             let event = letter.event.get().as_bytes();
             let fits = |row: &Row| {
                 row.dataset == dataset

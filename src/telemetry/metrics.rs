@@ -2,10 +2,12 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
+    sync::{Mutex, MutexGuard, atomic::AtomicU64},
 };
 
 use hivetail_parsers::Timestamp;
+
+use crate::lock::lock;
 
 /// How many reasons are told apart; all beyond are `other`.
 const REASONS_MAX: usize = 32;
@@ -75,7 +77,7 @@ pub struct ByReason(Mutex<BTreeMap<String, u64>>);
 
 impl ByReason {
     fn numbers(&self) -> MutexGuard<'_, BTreeMap<String, u64>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 
     /// Counts.
@@ -111,7 +113,7 @@ struct Fares {
 
 impl Trouble {
     fn fares(&self) -> MutexGuard<'_, Fares> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 
     /// There is something to send, or nothing any more.

@@ -6,13 +6,13 @@
 //! Invariant: nothing is allocated once warm, the expression's size is bounded, and what is already `[FILTERED]`, or within
 //! it, is left alone.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use hivetail_parsers::{FILTERED, Scratch};
 use regex::bytes::{CaptureLocations, Regex};
 
 use super::{Edit, replaced};
-use crate::transform::pattern::compile;
+use crate::{lock::lock, transform::pattern::compile};
 
 /// The group that is replaced instead of the whole match.
 const GROUP: &str = "secret";
@@ -85,7 +85,7 @@ impl Pattern {
             let found = self.regex.find_at(text, at)?;
             return Some((found.start(), found.end(), found.end()));
         };
-        let mut places = group.places.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut places = lock(&group.places);
         let after = self.regex.captures_read_at(&mut places, text, at)?.end();
         let (start, end) = places.get(group.index).unwrap_or((after, after));
         Some((start, end, after))
