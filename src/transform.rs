@@ -29,17 +29,18 @@ mod value;
 
 use std::sync::{Arc, atomic::Ordering};
 
-pub use book::{Book, SavedSamplers, Sections};
+pub(crate) use book::Sections;
+pub use book::{Book, SavedSamplers};
 pub(crate) use columns::Places;
 use hivetail_parsers::{Record, Scratch, Timestamp, Value, names::is_reserved};
 pub use journal::{Told, ToldFate};
 pub use kind::Kind;
+pub(crate) use mask::HashKey;
 
 use self::{
     draft::Draft,
     journal::Done,
     kind::Kinds,
-    mask::HashKey,
     redact::Redaction,
     rule::{Outcome, Rule, Spares},
     sampler::{Sampler, Verdict},
@@ -324,12 +325,4 @@ pub(crate) fn check_rule(written: &config::Rule) -> Result<(), String> {
 pub(crate) fn check_redaction(written: &config::RedactionRule, has_key: bool) -> Result<(), String> {
     let key = if has_key { HashKey::new(&[0; HashKey::BYTES_MIN]).ok() } else { None };
     Redaction::compile(std::iter::once(written), key.as_ref()).map(|_| ())
-}
-
-/// Whether what is in a file will do as a key for hashes.
-///
-/// # Errors
-/// What is wrong with it.
-pub(crate) fn check_hash_key(text: &[u8]) -> Result<(), &'static str> {
-    book::key_of(text).map(|_| ())
 }

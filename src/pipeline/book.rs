@@ -15,7 +15,7 @@ use toml::Spanned;
 use crate::{
     config::Config,
     durable,
-    transform::{Book, SavedSamplers, Sections, check_hash_key},
+    transform::{Book, HashKey, SavedSamplers, Sections},
 };
 
 /// How often what samplers have learnt is kept: a kill loses what is newer.
@@ -39,7 +39,7 @@ pub enum BookError {
         /// The file.
         path: PathBuf,
         /// What is wrong with the key in it.
-        why: String,
+        why: &'static str,
     },
     /// A rule is wrong.
     #[error("{0}")]
@@ -51,9 +51,7 @@ pub enum BookError {
 /// # Errors
 /// When the key for hashes can't be read or is too short, or a rule is wrong.
 pub fn book(config: &Config) -> Result<Book, BookError> {
-    let read =
-        |path: &PathBuf| fs::read(path).map_err(|error| BookError::Unreadable { path: path.clone(), error });
-    let key = config.redaction.hash_key_file.as_ref().map(read).transpose()?;
+    let key = config.redaction.hash_key_file.as_deref().map(hash_key).transpose()?;
     let rules: Vec<_> = config.rule.iter().map(Spanned::get_ref).cloned().collect();
     let sections = Sections {
         transform: &config.transform,
@@ -61,13 +59,14 @@ pub fn book(config: &Config) -> Result<Book, BookError> {
         redaction: &config.redaction,
         columns: &config.columns,
     };
-    if let (Some(path), Some(key)) = (&config.redaction.hash_key_file, &key) {
-        let wrong = |why: &str| BookError::Key { path: path.clone(), why: why.to_owned() };
-        check_hash_key(key).map_err(wrong)?;
-    }
-    let book = Book::new(sections, key.as_deref()).map_err(BookError::Wrong)?;
+    let book = Book::new(sections, key.as_ref()).map_err(BookError::Wrong)?;
     // Two agents had better not leave out the same events.
     Ok(book.with_seed(fastrand::u64(..)))
+}
+
+fn hash_key(path: &Path) -> Result<HashKey, BookError> {
+    let text = fs::read(path).map_err(|error| BookError::Unreadable { path: path.to_owned(), error })?;
+    HashKey::new(text.trim_ascii_end()).map_err(|why| BookError::Key { path: path.to_owned(), why })
 }
 
 /// Goes on with what samplers have learnt in the run before. Without it, they begin anew.

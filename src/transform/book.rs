@@ -39,8 +39,8 @@ pub type SavedSamplers = BTreeMap<String, Saved>;
 pub struct Book {
     /// `[transform]`.
     pub(crate) section: Section,
-    rules: Vec<Rule>,
-    written: Vec<WrittenRule>,
+    /// Each with what it was made of.
+    rules: Vec<(Rule, WrittenRule)>,
     pub(crate) redaction: Redaction,
     /// Whose values are secrets.
     pub(crate) secret_names: SecretNames,
@@ -59,68 +59,54 @@ pub struct Book {
 
 impl Default for Book {
     fn default() -> Self {
-        Self::with(
-            Section::default(),
-            &[],
-            Redaction::default(),
-            SecretNames::default(),
-            ColumnGuard::default(),
-        )
-    }
-}
-
-/// The sections that a book is made of.
-#[derive(Clone, Copy, Debug)]
-pub struct Sections<'c> {
-    /// `[transform]`
-    pub transform: &'c Section,
-    /// `[[rule]]`
-    pub rules: &'c [WrittenRule],
-    /// `[redaction]`
-    pub redaction: &'c WrittenRedaction,
-    /// `[columns]`
-    pub columns: &'c Columns,
-}
-
-impl Book {
-    /// Of a configuration. `hash_key` is the text of `hash_key_file`.
-    ///
-    /// # Errors
-    /// What is wrong with a rule or the key.
-    pub fn new(sections: Sections<'_>, hash_key: Option<&[u8]>) -> Result<Self, String> {
-        let Sections { transform, rules, redaction, columns } = sections;
-        let key = hash_key.map(key_of).transpose()?;
-        let secret_names = SecretNames::new(&redaction.names);
-        let redaction = Redaction::compile(redaction.rule.iter().map(Spanned::get_ref), key.as_ref())?;
-        for rule in rules {
-            Rule::compile(rule)?;
-        }
-        let guard = ColumnGuard::new(columns);
-        let book = Self::with(transform.clone(), rules, redaction, secret_names, guard);
-        Ok(Self { denied: Names::new(&columns.deny), ..book })
-    }
-
-    fn with(
-        section: Section,
-        rules: &[WrittenRule],
-        redaction: Redaction,
-        secret_names: SecretNames,
-        columns: ColumnGuard,
-    ) -> Self {
+        let section = Section::default();
         Self {
-            fingerprints: Mutex::new(FirstSeen::new(section.first_window_s.get() as u64)),
+            fingerprints: Mutex::new(FirstSeen::new(first_window_s(&section))),
             section,
-            rules: rules.iter().filter_map(|rule| Rule::compile(rule).ok()).collect(),
-            written: rules.to_vec(),
-            redaction,
-            secret_names,
-            columns: Mutex::new(columns),
+            rules: Vec::new(),
+            redaction: Redaction::default(),
+            secret_names: SecretNames::default(),
+            columns: Mutex::default(),
             denied: Names::default(),
             shapes_overflowed: AtomicU64::default(),
             states: Mutex::default(),
             saved: Mutex::default(),
             seed: 0,
         }
+    }
+}
+
+/// The sections that a book is made of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sections<'c> {
+    /// `[transform]`
+    pub(crate) transform: &'c Section,
+    /// `[[rule]]`
+    pub(crate) rules: &'c [WrittenRule],
+    /// `[redaction]`
+    pub(crate) redaction: &'c WrittenRedaction,
+    /// `[columns]`
+    pub(crate) columns: &'c Columns,
+}
+
+impl Book {
+    /// Of a configuration. `hash_key` is what is in `hash_key_file`.
+    ///
+    /// # Errors
+    /// What is wrong with a rule.
+    pub(crate) fn new(sections: Sections<'_>, hash_key: Option<&HashKey>) -> Result<Self, String> {
+        let Sections { transform, rules, redaction, columns } = sections;
+        let compile = |rule: &WrittenRule| Ok((Rule::compile(rule)?, rule.clone()));
+        Ok(Self {
+            section: transform.clone(),
+            redaction: Redaction::compile(redaction.rule.iter().map(Spanned::get_ref), hash_key)?,
+            rules: rules.iter().map(compile).collect::<Result<_, String>>()?,
+            secret_names: SecretNames::new(&redaction.names),
+            columns: Mutex::new(ColumnGuard::new(columns)),
+            denied: Names::new(&columns.deny),
+            fingerprints: Mutex::new(FirstSeen::new(first_window_s(transform))),
+            ..Self::default()
+        })
     }
 
     /// The same book, whose samplers choose as that seed says.
@@ -148,13 +134,13 @@ impl Book {
 
     /// The rules of a source, its own first, with what all passes share of each.
     pub(crate) fn rules_of(&self, own: &[WrittenRule]) -> Vec<(Rule, Arc<State>)> {
-        let rules = own.iter().filter_map(|rule| Some((Rule::compile(rule).ok()?, rule)));
-        let rules = rules.chain(self.rules.iter().cloned().zip(&self.written));
-        rules.map(|(rule, written)| (rule, self.state(written))).collect()
+        let own = own.iter().filter_map(|rule| Some((Rule::compile(rule).ok()?, rule)));
+        let all = self.rules.iter().map(|(rule, written)| (rule.clone(), written));
+        own.chain(all).map(|(rule, written)| (rule, self.state(written))).collect()
     }
 
     fn state(&self, written: &WrittenRule) -> Arc<State> {
-        let settings = Settings::of(written, self.section.first_window_s.get() as u64);
+        let settings = Settings::of(written, first_window_s(&self.section));
         let mut states = lock(&self.states);
         if let Some(state) = states.get(&written.name).filter(|state| state.is_for(&settings)) {
             return Arc::clone(state);
@@ -194,7 +180,6 @@ impl Book {
     }
 }
 
-/// The key that is in such a file.
-pub(super) fn key_of(text: &[u8]) -> Result<HashKey, &'static str> {
-    HashKey::new(text.trim_ascii_end())
+fn first_window_s(section: &Section) -> u64 {
+    section.first_window_s.get() as u64
 }
