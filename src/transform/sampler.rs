@@ -22,7 +22,6 @@ mod strata;
 
 use hivetail_parsers::Timestamp;
 
-use budget::Budget;
 use deterministic::Deterministic;
 pub use deterministic::REFINERY_SALT;
 pub use first_seen::FirstSeen;
@@ -187,8 +186,8 @@ impl Sampler {
                 initial_sample_rate: initial_rate,
                 ema,
             } => (Goal::Throughput { per_s, initial_rate }, ema),
-            Method::MonthlyBudget { events_per_month, initial_sample_rate: initial_rate, ema } => {
-                (Goal::Month { budget: Budget::new(events_per_month), initial_rate }, ema)
+            Method::MonthlyBudget { events_per_month, initial_sample_rate, ema } => {
+                (Goal::month(events_per_month, initial_sample_rate), ema)
             }
         };
         let deterministic = match &settings.method {

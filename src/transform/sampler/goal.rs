@@ -24,10 +24,20 @@ pub(super) enum Goal {
     /// So many events a second.
     Throughput { per_s: f64, initial_rate: u32 },
     /// So many events a month.
-    Month { budget: Budget, initial_rate: u32 },
+    Month {
+        budget: Budget,
+        initial_rate: u32,
+        /// How many intervals the averages are made of.
+        intervals: u64,
+    },
 }
 
 impl Goal {
+    /// So many events a month, of which none was shipped yet.
+    pub(super) const fn month(events: u64, initial_rate: u32) -> Self {
+        Self::Month { budget: Budget::new(events), initial_rate, intervals: 0 }
+    }
+
     /// The rate of all keys while nothing is known of what comes.
     pub(super) const fn initial_rate(&self) -> u32 {
         match self {
@@ -49,6 +59,13 @@ impl Goal {
         if let Self::Month { budget, .. } = self {
             budget.spend(now);
         }
+    }
+
+    /// So many intervals have ended; answers of how many the averages are made if quiet ones count.
+    pub(super) const fn end_intervals(&mut self, ended: u64) -> Option<u64> {
+        let Self::Month { intervals, .. } = self else { return None };
+        *intervals = intervals.saturating_add(ended);
+        Some(*intervals)
     }
 
     /// The rates of keys with these averages, for each interval of so many seconds.
@@ -78,9 +95,13 @@ impl Goal {
         }
     }
 
-    pub(super) fn restore(&mut self, months: &[SavedMonth]) {
-        if let Self::Month { budget, .. } = self {
+    /// Knows what was spent; averages that are known are made of many intervals.
+    pub(super) fn restore(&mut self, months: &[SavedMonth], has_averages: bool) {
+        if let Self::Month { budget, intervals, .. } = self {
             budget.restore(months);
+            if has_averages {
+                *intervals = u64::MAX;
+            }
         }
     }
 }
@@ -109,7 +130,7 @@ mod tests {
     fn rates_follow_the_goal() {
         let throughput = |per_s| Goal::Throughput { per_s, initial_rate: 10 };
         // 720 an hour, in a month of 30 days.
-        let month = || Goal::Month { budget: Budget::new(720 * 720), initial_rate: 10 };
+        let month = || Goal::month(720 * 720, 10);
         let averages = &[1_000.0, 100.0, 10.0, 1.0][..];
         for (mut goal, averages, spared, expected) in [
             (Goal::Fixed(7), averages, 0.0, &[7, 7, 7, 7][..]),
@@ -128,7 +149,7 @@ mod tests {
             (month(), &[100.0, 1.0], 0.0, &[79, 2]),
         ] {
             let load = Load { interval_s: 10.0, spared };
-            goal.restore(&[SavedMonth { within_ns: NOW.ns(), spent: spent_by(NOW) }]);
+            goal.restore(&[SavedMonth { within_ns: NOW.ns(), spent: spent_by(NOW) }], false);
             assert_eq!(
                 goal.rates(averages, load, NOW),
                 expected,

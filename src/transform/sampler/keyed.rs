@@ -40,8 +40,6 @@ pub(super) struct Keyed {
     /// How many of this interval are never sampled, and of an interval on average.
     spared: f64,
     spared_average: f64,
-    /// How many intervals the averages of a month are made of.
-    months_intervals: u64,
 }
 
 #[derive(Debug)]
@@ -94,7 +92,6 @@ impl Keyed {
             burst: f64::INFINITY,
             spared: 0.0,
             spared_average: 0.0,
-            months_intervals: 0,
         }
     }
 
@@ -174,10 +171,9 @@ impl Keyed {
     /// How the averages are made that count an interval now, after so many have ended. A month's are of hours: quiet intervals
     /// count, too, and until there were enough of them all count alike. Elsewhere quiet intervals change nothing, as in Refinery.
     fn rest(&mut self, ended: u64) -> Ema {
-        let Goal::Month { .. } = self.goal else { return self.ema };
-        self.months_intervals = self.months_intervals.saturating_add(ended);
+        let Some(all) = self.goal.end_intervals(ended) else { return self.ema };
         #[expect(clippy::cast_precision_loss, reason = "many is as good as very many")]
-        let (quiet, all) = ((ended - 1) as f64, self.months_intervals as f64);
+        let (quiet, all) = ((ended - 1) as f64, all as f64);
         let kept = (1.0 - self.ema.weight.clamp(0.0, 1.0)).powf(quiet);
         self.keys.values_mut().chain([&mut self.other]).for_each(|entry| entry.average *= kept);
         self.spared_average *= kept;
@@ -245,15 +241,12 @@ impl Keyed {
         if matches!(self.goal, Goal::Fixed(_)) {
             return;
         }
-        self.goal.restore(&saved.months);
         self.spared_average = believable(saved.spared_per_s) * self.ema.interval_s();
         let mut keys = saved.keys;
         keys.retain(|key| key.rate.average_per_s > 0.0);
         keys.sort_by(|one, other| other.rate.average_per_s.total_cmp(&one.rate.average_per_s));
         self.has_rates |= !keys.is_empty();
-        if self.has_rates {
-            self.months_intervals = u64::MAX;
-        }
+        self.goal.restore(&saved.months, self.has_rates);
         let interval_s = self.ema.interval_s();
         for key in keys.iter().take(self.ema.max_keys) {
             self.entry(&key.key, |entry| entry.restore(key.rate, interval_s));
