@@ -33,9 +33,10 @@ pub(crate) use book::Sections;
 pub use book::{Book, SavedSamplers};
 pub(crate) use columns::Places;
 use hivetail_parsers::{Record, Scratch, Timestamp, Value, names::is_reserved};
-pub use journal::{Told, ToldFate};
+pub use journal::Told;
 pub use kind::Kind;
 pub(crate) use mask::HashKey;
+pub use state::Tallied;
 
 use self::{
     draft::Draft,
@@ -45,7 +46,7 @@ use self::{
     rule::{Outcome, Rule, Spares},
     sampler::{Sampler, Verdict},
     shapes::Shapes,
-    state::{Asked, State, Tallied},
+    state::{Asked, State},
     types::Types,
     value::number,
 };

@@ -24,7 +24,7 @@ use crate::{
     pipeline,
     source::kubernetes::{Container, OwnPod},
     spare::Spares,
-    transform::{Told, ToldFate},
+    transform::{Tallied, Told},
 };
 
 const NS_PER_S: f64 = 1e9;
@@ -140,13 +140,13 @@ struct OfRule {
     shipped: u64,
     spared: u64,
     stands_for: u64,
-    examples: BTreeMap<(ToldFate, bool), Vec<Told>>,
+    examples: BTreeMap<(Tallied, bool), Vec<Told>>,
 }
 
 impl OfRule {
     fn add(&mut self, told: &Told, examples_max: usize) {
         self.events += 1;
-        if told.fate == ToldFate::Kept {
+        if told.fate == Tallied::Kept {
             self.shipped += 1;
             self.spared += u64::from(told.is_spared);
             self.stands_for += u64::from(told.rate);
@@ -166,7 +166,7 @@ impl Sums {
 
     fn add(&mut self, told: &Told) {
         self.events += 1;
-        if told.fate == ToldFate::Kept {
+        if told.fate == Tallied::Kept {
             self.shipped += 1;
             self.stands_for += u64::from(told.rate);
         }
@@ -246,7 +246,7 @@ impl Sums {
 fn write_examples(
     out: &mut impl Write,
     rule: &str,
-    fate: ToldFate,
+    fate: Tallied,
     is_spared: bool,
     examples: &[Told],
 ) -> io::Result<()> {
@@ -254,10 +254,10 @@ fn write_examples(
         return Ok(());
     }
     let what = match (fate, is_spared) {
-        (ToldFate::Kept, true) => "shipped whatever the sampler says",
-        (ToldFate::Kept, false) => "shipped",
-        (ToldFate::Sampled, _) => "left out by the sampler",
-        (ToldFate::Filtered, _) => "dropped",
+        (Tallied::Kept, true) => "shipped whatever the sampler says",
+        (Tallied::Kept, false) => "shipped",
+        (Tallied::Sampled, _) => "left out by the sampler",
+        (Tallied::Filtered, _) => "dropped",
     };
     writeln!(out, "\n{rule}: {what}")?;
     for told in examples {

@@ -24,24 +24,13 @@ impl Done {
         Self { tallied: Tallied::Filtered, rate: 1, is_spared: false, redacted: 0 };
 }
 
-/// What became of an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum ToldFate {
-    /// It is shipped.
-    Kept,
-    /// A sampler leaves it out.
-    Sampled,
-    /// A rule drops it.
-    Filtered,
-}
-
 /// What there is to tell of an event.
 #[derive(Clone, Debug)]
 pub struct Told {
     /// The names of the rules that were for it, in order.
     pub rules: Vec<String>,
     /// What became of it.
-    pub fate: ToldFate,
+    pub fate: Tallied,
     /// For how many it stands, or would have.
     pub rate: u32,
     /// Whether it was shipped whatever a sampler says.
@@ -70,11 +59,7 @@ impl Told {
         };
         Self {
             rules,
-            fate: match done.tallied {
-                Tallied::Kept => ToldFate::Kept,
-                Tallied::Sampled => ToldFate::Sampled,
-                Tallied::Filtered => ToldFate::Filtered,
-            },
+            fate: done.tallied,
             rate: done.rate,
             is_spared: done.is_spared,
             redactions,

@@ -83,12 +83,15 @@ impl State {
     }
 }
 
-/// What became of an event that a rule was for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Tallied {
+/// What became of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Tallied {
+    /// It is shipped.
     Kept,
-    Filtered,
+    /// A sampler leaves it out.
     Sampled,
+    /// A rule drops it.
+    Filtered,
 }
 
 /// How many events a rule was for, by what became of them.
