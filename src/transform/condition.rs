@@ -184,15 +184,13 @@ fn test(operator: &str, written: &Written) -> Result<Test, String> {
         return Err(format!("no such operator; allowed: {}", OperatorName::ALL.join(", ")));
     }
     let operand = written.value.as_ref().ok_or("it needs a `value`")?;
-    if let is_wanted @ (true | false) = operator == "in"
-        && matches!(operator, "in" | "not-in")
-    {
+    if matches!(operator, "in" | "not-in") {
         let Operand::Many(items) = operand else { return Err("`value` has to be a list".to_owned()) };
         if items.is_empty() {
             return Err("`value` is an empty list".to_owned());
         }
         let list = items.iter().map(|item| scalar(item, written.datatype)).collect::<Result<_, _>>()?;
-        return Ok(Test::In { list, is_wanted });
+        return Ok(Test::In { list, is_wanted: operator == "in" });
     }
     let Operand::One(literal) = operand else {
         return Err("`value` is a list, which `in` and `not-in` take".to_owned());

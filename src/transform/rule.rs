@@ -89,8 +89,8 @@ impl Rule {
             ));
         }
         let dataset = written.dataset.as_ref().map(|dataset| dataset.0.clone());
-        let mut sampler_keys =
-            written.sampler.as_ref().map_or_else(Vec::new, |sampler| sampler.field_list.clone());
+        let sampler = written.sampler.as_ref();
+        let mut sampler_keys = sampler.map_or_else(Vec::new, |sampler| sampler.field_list.clone());
         sampler_keys.sort_unstable();
         Ok(Self {
             name: written.name.clone(),
@@ -100,10 +100,7 @@ impl Rule {
             dataset,
             goes_on: written.goes_on,
             sampler_keys,
-            deciding_field: written
-                .sampler
-                .as_ref()
-                .and_then(|sampler| sampler.deciding_field().map(str::to_owned)),
+            deciding_field: sampler.and_then(SamplerTable::deciding_field).map(str::to_owned),
         })
     }
 

@@ -65,8 +65,10 @@ fn local_start(text: &[u8], from: usize, end: usize) -> usize {
 
 /// Whether `%` and those digits stand for a letter that is not ASCII, or for one of `+-._`.
 const fn is_local_escape(high: u8, low: u8) -> bool {
-    matches!((high, low.to_ascii_lowercase()), (b'8'..=b'9' | b'a'..=b'f' | b'A'..=b'F', _))
-        || matches!((high, low.to_ascii_lowercase()), (b'2', b'b' | b'd' | b'e') | (b'5', b'f'))
+    matches!(
+        (high, low.to_ascii_lowercase()),
+        (b'8'..=b'9' | b'a'..=b'f' | b'A'..=b'F', _) | (b'2', b'b' | b'd' | b'e') | (b'5', b'f')
+    )
 }
 
 const fn is_word(byte: u8) -> bool {
