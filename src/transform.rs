@@ -77,7 +77,7 @@ pub(crate) enum Fate<'r, 'e> {
 }
 
 /// What the rule says that is to sample an event.
-struct Sampled {
+struct Sampling {
     by: usize,
     spares: Spares,
     /// The rate that the input carries.
@@ -142,12 +142,12 @@ impl Transform {
     ) -> bool {
         let mut draft = Draft::new(event, draft);
         let carried = self.carried_rate(&mut draft);
-        self.tell_apart(&mut draft, scratch);
+        self.prepare(&mut draft, scratch);
         let (outcome, by) = self.rule(&mut draft, scratch);
         let (settled, done) = match (outcome, by) {
             (Outcome::Drop, _) => (settle(Fate::Filtered), Done::FILTERED),
             (Outcome::Sample(spares), Some(by)) => {
-                self.sample(&mut draft, scratch, &Sampled { by, spares, carried }, settle)
+                self.sample(&mut draft, scratch, &Sampling { by, spares, carried }, settle)
             }
             _ => self.ship(&mut draft, scratch, carried, settle),
         };
@@ -184,7 +184,7 @@ impl Transform {
     }
 
     /// Gives fields their pinned types, keeps the number of shapes in its bounds, and says what client a request is from.
-    fn tell_apart<'e>(&mut self, draft: &mut Draft<'_, 'e>, scratch: &'e Scratch) {
+    fn prepare<'e>(&mut self, draft: &mut Draft<'_, 'e>, scratch: &'e Scratch) {
         if self.types.concern(draft.record()) {
             self.types.pin(draft.change(), scratch);
         }
@@ -236,7 +236,7 @@ impl Transform {
         &mut self,
         draft: &mut Draft<'_, 'e>,
         scratch: &'e Scratch,
-        said: &Sampled,
+        said: &Sampling,
         settle: impl FnOnce(Fate<'_, 'e>) -> bool,
     ) -> (bool, Done) {
         let mut key = std::mem::take(&mut self.key);

@@ -15,7 +15,7 @@ mod first_seen;
 mod goal;
 mod interval;
 mod keyed;
-mod state;
+mod saved;
 #[cfg(test)]
 mod statistics;
 mod strata;
@@ -27,7 +27,7 @@ pub use deterministic::REFINERY_SALT;
 pub use first_seen::FirstSeen;
 use goal::Goal;
 use keyed::Keyed;
-pub use state::{Saved, SavedKey, SavedMonth, SavedRate};
+pub use saved::{Saved, SavedKey, SavedMonth, SavedRate};
 
 /// A key that was not seen for hours is forgotten, so that new ones find room.
 const FIXED: Ema = Ema { age_out_value: Some(0.01), burst_multiple: 0.0, ..Ema::of_interval(3_600, 0.5) };

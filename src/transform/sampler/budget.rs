@@ -9,7 +9,7 @@
 use hivetail_parsers::Timestamp;
 use jiff::{ToSpan, tz::TimeZone};
 
-use super::state::SavedMonth;
+use super::saved::SavedMonth;
 
 const NS_PER_S: f64 = 1e9;
 /// So many times the even rate at most, however much is left.

@@ -8,7 +8,7 @@
 
 use hivetail_parsers::Timestamp;
 
-use super::{allocation, budget::Budget, state::SavedMonth};
+use super::{allocation, budget::Budget, saved::SavedMonth};
 
 const S_PER_HOUR: f64 = 3_600.0;
 /// This share of the goal is left, however many events are never sampled.

@@ -16,7 +16,7 @@ use super::{
     Ema, Sample, Verdict,
     goal::{Goal, Load},
     interval::Interval,
-    state::{Saved, SavedKey, SavedRate},
+    saved::{Saved, SavedKey, SavedRate},
     strata::{self, Strata},
 };
 
@@ -168,9 +168,10 @@ impl Keyed {
         }
     }
 
-    /// How the averages are made that count an interval now, after so many have ended. A month's are of hours: quiet intervals
-    /// count, too, and until there were enough of them all count alike. Elsewhere quiet intervals change nothing, as in Refinery.
-    fn rest(&mut self, ended: u64) -> Ema {
+    /// Lets averages fall by the quiet ones of the intervals that have ended; answers how they are made of the last one. Those of
+    /// a month are of hours: quiet intervals count, too, and until there were enough of them all count alike. Elsewhere quiet
+    /// intervals change nothing, as in Refinery.
+    fn decay(&mut self, ended: u64) -> Ema {
         let Some(all) = self.goal.end_intervals(ended) else { return self.ema };
         #[expect(clippy::cast_precision_loss, reason = "many is as good as very many")]
         let (quiet, all) = ((ended - 1) as f64, all as f64);
@@ -181,7 +182,7 @@ impl Keyed {
     }
 
     fn adjust(&mut self, now: Timestamp, ended: u64) {
-        let ema = self.rest(ended);
+        let ema = self.decay(ended);
         let counted = std::mem::take(&mut self.counted);
         let spared = std::mem::take(&mut self.spared);
         if counted + spared <= 0.0 {
