@@ -101,13 +101,47 @@ pub(crate) struct Transform {
     key: Vec<u8>,
     /// What was done, if anybody wants to know.
     journal: Option<Vec<Told>>,
+    /// Whether nobody has asked for anything.
+    is_plain: bool,
+}
+
+/// What is looked at of every request.
+struct Request<'e> {
+    shape: Option<&'e [u8]>,
+    path: Option<&'e [u8]>,
+    agent: Option<&'e [u8]>,
+}
+
+impl<'e> Request<'e> {
+    #[inline]
+    fn of(record: &Record<'e>) -> Self {
+        let mut request = Self { shape: None, path: None, agent: None };
+        for field in record.fields() {
+            let name = field.key.bytes();
+            // Most names are told by that.
+            if name.first() != Some(&b'u') {
+                continue;
+            }
+            let Value::Text(text) = field.value else { continue };
+            match name {
+                b"url.shape" => request.shape = Some(text),
+                b"url.path" => request.path = Some(text),
+                b"user_agent.original" => request.agent = Some(text),
+                _ => {}
+            }
+        }
+        request
+    }
 }
 
 impl Transform {
     /// What a source's configuration and the book ask for.
     pub(crate) fn new(source: &Source, book: Arc<Book>) -> Self {
+        let rules = book.rules_of(&source.rules());
+        let asks = !rules.is_empty() || !source.types.is_empty() || source.presampled.is_some();
         Self {
-            rules: book.rules_of(&source.rules()),
+            is_plain: !asks && book.redaction.is_empty() && book.denied.is_empty(),
+            rules,
             kinds: Kinds::new(&book.section.kinds()),
             shapes: Shapes::new(book.section.url_shapes_max.get()),
             types: Types::new(&source.types),
@@ -129,6 +163,16 @@ impl Transform {
     /// Takes what was done since the last call, and goes on noting it.
     pub(crate) fn take_journal(&mut self) -> Vec<Told> {
         self.journal.replace(Vec::new()).unwrap_or_default()
+    }
+
+    /// Whether an event is to be shipped as it is, which is so of most where no rule is written.
+    #[inline]
+    pub(crate) fn leaves_alone(&mut self, event: &Event<'_, '_>) -> bool {
+        if !self.is_plain || self.journal.is_some() {
+            return false;
+        }
+        let Request { shape, path, agent } = Request::of(event.record);
+        shape.is_none_or(|shape| self.shapes.admits(shape)) && self.kinds.kind_of(agent, path).is_none()
     }
 
     /// Transforms an event. `settle` takes what becomes of it, and answers whether there was room for that; if not, the
@@ -188,19 +232,7 @@ impl Transform {
         if self.types.concern(draft.record()) {
             self.types.pin(draft.change(), scratch);
         }
-        let (mut shape, mut path, mut agent) = (None, None, None);
-        for field in draft.record().fields() {
-            let Value::Text(text) = field.value else { continue };
-            match field.key.bytes() {
-                b"url.shape" => shape = Some(text),
-                b"url.path" => path = Some(text),
-                b"user_agent.original" => agent = Some(text),
-                _ => continue,
-            }
-            if shape.is_some() && path.is_some() && agent.is_some() {
-                break;
-            }
-        }
+        let Request { shape, path, agent } = Request::of(draft.record());
         if let Some(shape) = shape.filter(|shape| !self.shapes.admits(shape)) {
             Shapes::overflow(draft.change(), shape, scratch);
             self.book.shapes_overflowed.fetch_add(1, Ordering::Relaxed);

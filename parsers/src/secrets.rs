@@ -15,6 +15,7 @@ mod decoded;
 mod encoded;
 mod fields;
 mod key;
+mod line;
 mod names;
 mod place;
 mod search;
@@ -23,7 +24,8 @@ mod value;
 
 use memchr::{memchr, memchr3};
 
-pub(crate) use fields::{clean, clean_by_name, may_stand_in, under_name};
+pub(crate) use fields::{clean, clean_by_name, under_name};
+pub(crate) use line::may_stand_in;
 pub use names::SecretNames;
 use place::Place;
 use search::Secrets;

@@ -61,6 +61,9 @@ impl Emitter {
         more: &[Taken],
     ) -> bool {
         let Self { transform, writer, bench: Bench { scratch, record } } = self;
+        if transform.leaves_alone(event) {
+            return writer.write(chunk, event, None, drawn(lines, more));
+        }
         scratch.reset();
         let mut draft = std::mem::take(record).recycle();
         let settled = transform.apply(event, scratch, &mut draft, |fate| {

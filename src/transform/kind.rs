@@ -39,7 +39,7 @@ pub(crate) struct Kinds {
     health_checks: bool,
     robots: bool,
     key: Key,
-    /// At its hash's place, the agent that was there last.
+    /// At its hash's place or beside it, the agents that were there last.
     remembered: Box<[(u64, Option<Kind>); REMEMBERED]>,
 }
 
@@ -74,11 +74,19 @@ impl Kinds {
         // Zero is what no agent was remembered by.
         let hash = self.key.hash(agent).max(1);
         let place = usize::try_from(hash % REMEMBERED as u64).ok()?;
-        let (known, kind) = &mut self.remembered[place];
-        if *known != hash {
-            (*known, *kind) = (hash, agents::kind_of(agent));
+        // Two that share a place would put out each other with every line.
+        let beside = place ^ 1;
+        for place in [place, beside] {
+            if let (known, kind) = self.remembered[place]
+                && known == hash
+            {
+                return kind;
+            }
         }
-        *kind
+        let kind = agents::kind_of(agent);
+        self.remembered[beside] = self.remembered[place];
+        self.remembered[place] = (hash, kind);
+        kind
     }
 }
 

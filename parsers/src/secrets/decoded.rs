@@ -5,11 +5,11 @@
 //!
 //! Invariant: text that tells no secret when decoded is given as it is, and no byte is decoded more than a few times.
 
-use memchr::{memchr, memmem};
+use memchr::{memchr, memchr_iter};
 
 use super::{
-    Secret, SecretNames, encoded,
-    key::word,
+    Secret, SecretNames,
+    encoded::{Signs, Told},
     place::{Place, ends_in_prose, ends_in_url, target, without_tail},
     plain_text, replaced,
     search::Secrets,
@@ -22,17 +22,7 @@ const DEPTH_MAX: usize = 4;
 /// The text without the parts that tell a secret once their `%22` and the like are decoded.
 pub(super) fn parts<'a>(text: &'a [u8], place: Place, names: &SecretNames, scratch: &'a Scratch) -> &'a [u8] {
     let url = if place == Place::Url { (0, text.len()) } else { target(text) };
-    replaced(text, &Parts { text, url, names, scratch, at: 0 }, scratch)
-}
-
-/// Whether the `%` there may tell something by being decoded: it is a quote, a login's `@`, or behind a secret's name.
-pub(super) fn may_tell(text: &[u8], at: usize, names: &SecretNames) -> bool {
-    let Some((code, _)) = encoded::sign(&text[at..]) else { return false };
-    match &code {
-        b"22" | b"27" | b"40" => true,
-        b"3a" => names.is_secret(word(&text[..at])),
-        _ => false,
-    }
+    replaced(text, &Parts { text, url, names, scratch, at: 0, signs: Signs::default() }, scratch)
 }
 
 /// The parts to be taken out.
@@ -44,6 +34,7 @@ struct Parts<'t, 'p> {
     names: &'p SecretNames,
     scratch: &'t Scratch,
     at: usize,
+    signs: Signs,
 }
 
 impl Iterator for Parts<'_, '_> {
@@ -52,12 +43,15 @@ impl Iterator for Parts<'_, '_> {
     fn next(&mut self) -> Option<Secret> {
         loop {
             let sign = self.at + memchr(b'%', self.text.get(self.at..)?)?;
-            if !may_tell(self.text, sign, self.names) {
+            if self.signs.told(self.text, sign, self.names) != Told::Part {
                 self.at = sign + 1;
                 continue;
             }
             let in_url = (self.url.0..self.url.1).contains(&sign);
-            let begins = |byte: &u8| b"?&;#=/\"<>".contains(byte) || byte.is_ascii_whitespace();
+            let begins = |byte: &u8| {
+                matches!(byte, b'?' | b'&' | b';' | b'#' | b'=' | b'/' | b'"' | b'<' | b'>')
+                    || byte.is_ascii_whitespace()
+            };
             let start = self.text[..sign].iter().rposition(begins).map_or(0, |before| before + 1);
             let rest = &self.text[sign..];
             let ends = |byte: &u8| if in_url { ends_in_url(byte) } else { ends_in_prose(byte) };
@@ -102,7 +96,8 @@ pub(super) fn letters<'a>(
     names: &SecretNames,
     scratch: &'a Scratch,
 ) -> &'a [u8] {
-    if [&b"\\u00"[..], b"\\x"].iter().all(|escape| memmem::find(text, escape).is_none()) {
+    let is_escape = |at: usize| matches!(&text[at + 1..], [b'u', b'0', b'0', ..] | [b'x', ..]);
+    if !memchr_iter(b'\\', text).any(is_escape) {
         return text;
     }
     let decoded = scratch.fill(text.len(), |out| {

@@ -1,6 +1,7 @@
 //! Secrets in a query that stands encoded in another: `?to=%2Fa%3Ftoken%3Dx%26b%3D1`, once or several times over.
 //!
-//! Takes a text with a `%`, gives it with `[FILTERED]` for the value after each encoded `=` whose name is a secret's.
+//! Takes a text with a `%`, gives it with `[FILTERED]` for the value after each encoded `=` whose name is a secret's; and says what
+//! each encoded sign tells.
 //!
 //! Invariant: no byte is looked at more often than a few times, however many signs there are.
 
@@ -8,14 +9,11 @@ use memchr::memchr;
 
 use super::{
     FILTERED, Secret, SecretNames,
-    key::parameter,
+    key::{parameter, word},
     place::{Place, ends_in_prose, ends_in_url, target, without_tail},
     replaced,
 };
 use crate::record::Scratch;
-
-/// What ends a name before it: `&`, `?`, `/`, `;`, `#`, a blank and `=`.
-const SEPARATORS: [[u8; 2]; 7] = [*b"26", *b"3f", *b"2f", *b"3b", *b"23", *b"20", *b"3d"];
 
 /// The text without them.
 pub(super) fn text<'a>(text: &'a [u8], place: Place, names: &SecretNames, scratch: &'a Scratch) -> &'a [u8] {
@@ -23,23 +21,53 @@ pub(super) fn text<'a>(text: &'a [u8], place: Place, names: &SecretNames, scratc
     replaced(text, &Secrets { text, url, names, at: 0, signs: Signs::default() }, scratch)
 }
 
-/// The encoded signs of a text, asked for from left to right. A name begins behind the last sign before it, so that all names
-/// together are no longer than the text.
+/// What an encoded sign tells.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Told {
+    Nothing,
+    /// A secret begins there: the sign is a `=` after a secret's name.
+    Value(usize),
+    /// There may be a secret in what it stands in, once that is decoded (`decoded.rs`).
+    Part,
+}
+
+/// The encoded signs of a text, asked for from left to right. A name begins behind the last sign of its kind before it, so that
+/// all names together are not much longer than the text.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Signs {
     name_from: usize,
+    quoted_from: usize,
+    has_scheme: bool,
 }
 
 impl Signs {
-    /// If the `%` there begins an encoded `=` after a secret's name, where the value begins.
-    pub(super) fn value_under(&mut self, text: &[u8], at: usize, names: &SecretNames) -> Option<usize> {
-        let (code, len) = sign(&text[at..])?;
-        if !SEPARATORS.contains(&code) {
-            return None;
+    /// What the `%` there tells.
+    pub(super) fn told(&mut self, text: &[u8], at: usize, names: &SecretNames) -> Told {
+        let Some((code, len)) = sign(&text[at..]) else { return Told::Nothing };
+        let is_secret_from = |from: usize| {
+            let name = text.get(from..at).and_then(|before| parameter(before, true));
+            name.is_some_and(|(name, _)| names.is_secret_parameter(name))
+        };
+        let may_be_part = match &code {
+            b"22" | b"27" => is_secret_from(std::mem::replace(&mut self.quoted_from, at + len)),
+            b"3a" => {
+                self.has_scheme |= sign(&text[at + len..]).is_some_and(|(code, _)| code == *b"2f");
+                names.is_secret(word(&text[..at]))
+            }
+            b"40" => self.has_scheme,
+            // What is escaped there may be a letter.
+            b"5c" => matches!(text.get(at + len), Some(b'u' | b'x')),
+            _ => false,
+        };
+        if may_be_part {
+            return Told::Part;
         }
-        let name = text.get(self.name_from..at).and_then(|before| parameter(before, true));
-        self.name_from = at + len;
-        (code == *b"3d" && name.is_some_and(|(name, _)| names.is_secret_parameter(name))).then_some(at + len)
+        // What ends a name before it: `&`, `?`, `/`, `;`, `#`, a blank and `=`.
+        if !matches!(&code, b"26" | b"3f" | b"2f" | b"3b" | b"23" | b"20" | b"3d") {
+            return Told::Nothing;
+        }
+        let from = std::mem::replace(&mut self.name_from, at + len);
+        if code == *b"3d" && is_secret_from(from) { Told::Value(at + len) } else { Told::Nothing }
     }
 }
 
@@ -61,7 +89,7 @@ impl Iterator for Secrets<'_, '_> {
         loop {
             let sign = self.at + memchr(b'%', self.text.get(self.at..)?)?;
             self.at = sign + 1;
-            let Some(start) = self.signs.value_under(self.text, sign, self.names) else { continue };
+            let Told::Value(start) = self.signs.told(self.text, sign, self.names) else { continue };
             let in_url = (self.url.0..self.url.1).contains(&start);
             let end = value_len(&self.text[start..], start - sign, in_url);
             self.at = start + end;
@@ -90,7 +118,7 @@ fn value_len(value: &[u8], sign_len: usize, in_url: bool) -> usize {
 }
 
 /// The code that `text` begins with, encoded once or several times, and how long it is: `3d` of `%3D` and of `%253D`.
-pub(super) fn sign(text: &[u8]) -> Option<([u8; 2], usize)> {
+fn sign(text: &[u8]) -> Option<([u8; 2], usize)> {
     let mut rest = text.strip_prefix(b"%")?;
     while let Some(more) = rest.strip_prefix(b"25") {
         rest = more;

@@ -1,13 +1,11 @@
 //! Secrets in the fields that a line became.
 //!
-//! Takes the line, says whether it names any secret at all; takes the fields, and has `[FILTERED]` in the place of a secret:
-//! in a text, or as a whole under a name that the input gave.
+//! Takes the fields, has `[FILTERED]` in the place of a secret: in a text, or as a whole under a name that the input gave.
 
-use memchr::{memchr, memchr_iter, memchr2, memchr2_iter, memchr3_iter, memmem, memrchr};
+use memchr::{memchr2, memrchr};
 
 use super::{
-    FILTERED, SecretNames, cleaned, decoded, encoded,
-    key::{header, of_keyword, of_variable, parameter},
+    FILTERED, SecretNames, cleaned,
     place::{Place, of_field},
     sibling,
 };
@@ -15,65 +13,6 @@ use crate::{
     names::is_id,
     record::{Field, Key, Scratch, Value},
 };
-
-/// Whether a secret may stand in what is parsed of a line. Most lines have none, which has to be cheap to tell: for each sign
-/// that a value stands after, the name before it is looked at.
-pub(crate) fn may_stand_in(line: &[u8], names: &SecretNames) -> bool {
-    if names.is_empty() {
-        return false;
-    }
-    assigns(line, names) || has_keyword(line, names) || has_pair(line, names) || has_login(line)
-}
-
-fn assigns(line: &[u8], names: &SecretNames) -> bool {
-    let mut signs = encoded::Signs::default();
-    memchr3_iter(b'=', b'%', b'\\', line).any(|sign| match line[sign] {
-        b'=' => {
-            let before = &line[..sign];
-            match before.last() {
-                Some(b' ' | b'\t' | b'"' | b'\'') => {
-                    of_variable(before).is_some_and(|key| names.is_secret(key.name))
-                }
-                _ => parameter(before, true).is_some_and(|(name, _)| names.is_secret_parameter(name)),
-            }
-        }
-        b'%' => signs.value_under(line, sign, names).is_some() || decoded::may_tell(line, sign, names),
-        // Letters and quotes may be escaped: `\u0022` and `\x22`.
-        _ => matches!(line.get(sign + 1), Some(b'u' | b'x')),
-    })
-}
-
-fn has_keyword(line: &[u8], names: &SecretNames) -> bool {
-    memchr_iter(b':', line).any(|sign| {
-        let before = &line[..sign];
-        // Times and ports have it otherwise.
-        if before.last().is_none_or(u8::is_ascii_digit) {
-            return false;
-        }
-        let name = header(before).or_else(|| of_keyword(before).map(|key| key.name));
-        name.is_some_and(|name| names.is_secret(name))
-    })
-}
-
-/// Whether there may be pairs that have no sign of their own, or one that is about another.
-fn has_pair(line: &[u8], names: &SecretNames) -> bool {
-    let is_document = line.first() == Some(&b'{');
-    let opens = |at: usize| match (line[at], &line[at + 1..]) {
-        (b'{', after) => !is_document || !matches!(after.first(), Some(b'"' | b'}' | b' ')),
-        (_, [b'"', name @ ..]) if is_document => {
-            names.is_secret(&name[..memchr(b'"', name).unwrap_or(name.len())])
-        }
-        (_, after) => matches!(after.first(), Some(b'"' | b'\\' | b'\'')),
-    };
-    memchr2_iter(b'{', b'[', line).skip(usize::from(is_document)).any(opens)
-        || (is_document && memmem::find(line, b"alue\"").is_some())
-}
-
-/// Whether there may be a URL with a user.
-fn has_login(line: &[u8]) -> bool {
-    memchr(b'@', line).is_some()
-        && [&b"//"[..], b"\\/\\/"].iter().any(|slashes| memmem::find(line, slashes).is_some())
-}
 
 /// Takes the secrets out of fields.
 pub(crate) fn clean<'a>(fields: &mut [Field<'a>], names: &SecretNames, scratch: &'a Scratch) {

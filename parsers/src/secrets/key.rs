@@ -36,7 +36,7 @@ pub(super) fn header(before: &[u8]) -> Option<&[u8]> {
 
 /// The letters, digits, `_` and `-` that `text` ends in.
 pub(super) fn word(text: &[u8]) -> &[u8] {
-    last(text, |byte| byte.is_ascii_alphanumeric() || b"_-".contains(byte))
+    last(text, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
 }
 
 /// Whether a header's name is that of a secret. A word of prose before a colon is none.
@@ -51,11 +51,16 @@ pub(super) fn is_known_header(name: &[u8]) -> bool {
 /// `user[password]`, as queries have it: what stands right before `=`, and whether it stands in a query. There, and in a URL,
 /// a name has whatever does not end it.
 pub(super) fn parameter(before: &[u8], in_url: bool) -> Option<(&[u8], bool)> {
-    let ends = |byte: &u8| byte.is_ascii_whitespace() || b"?&;#/=\"<>".contains(byte);
+    let ends = |byte: &u8| {
+        byte.is_ascii_whitespace()
+            || matches!(byte, b'?' | b'&' | b';' | b'#' | b'/' | b'=' | b'"' | b'<' | b'>')
+    };
     let written = last(before, |byte| !ends(byte));
     let introduced = |name: &[u8]| before[..before.len() - name.len()].last().copied();
     let in_query = matches!(introduced(written), Some(b'?' | b'&' | b'#'));
-    let in_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-.%[]+".contains(byte);
+    let in_name = |byte: &u8| {
+        byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'%' | b'[' | b']' | b'+')
+    };
     let name = if in_url || in_query { written } else { last(written, in_name) };
     (!name.is_empty()).then(|| (name, in_query || introduced(name) == Some(b'/')))
 }
@@ -82,9 +87,11 @@ pub(super) fn of_map(before: &[u8], bare: bool) -> Option<Key<'_>> {
 /// bracket and the name. A bare name as in [`of_map`], but only right before its value.
 pub(super) fn of_pair(before: &[u8], bare: bool) -> Option<(u8, Key<'_>)> {
     // Blanks or a bracket before the comma: no name, and no reason to look back.
-    before
-        .last()
-        .filter(|byte| byte.is_ascii_alphanumeric() || b"\"_?!@>".contains(byte) || !byte.is_ascii())?;
+    before.last().filter(|byte| {
+        byte.is_ascii_alphanumeric()
+            || matches!(byte, b'"' | b'_' | b'?' | b'!' | b'@' | b'>')
+            || !byte.is_ascii()
+    })?;
     let key = of_map(before, bare).filter(|key| !key.is_quoted || key.escapes.is_some())?;
     let opening = &before[..before.len() - key.len];
     match opening.strip_suffix(b":").filter(|_| key.is_quoted).unwrap_or(opening) {
@@ -108,7 +115,9 @@ pub(super) fn of_keyword(before: &[u8]) -> Option<Key<'_>> {
 pub(super) fn of_variable(before: &[u8]) -> Option<Key<'_>> {
     let before = before.trim_ascii_end();
     let bare = || {
-        let name = last(before, |byte| byte.is_ascii_alphanumeric() || b"_-.[]@".contains(byte));
+        let name = last(before, |byte| {
+            byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'[' | b']' | b'@')
+        });
         (!name.is_empty()).then_some(Key::bare(name))
     };
     quoted(before).or_else(bare)
@@ -128,9 +137,10 @@ pub(super) fn quoted(before: &[u8]) -> Option<Key<'_>> {
 /// Whether a name of that length stands at the end of `before` as a word: quoted text, an escaped line break in it, a bracket or
 /// a blank is before it.
 fn stands(before: &[u8], len: usize) -> bool {
-    before[..before.len() - len]
-        .last()
-        .is_none_or(|byte| byte.is_ascii_whitespace() || b"{[(<,;\"'\\".contains(byte))
+    before[..before.len() - len].last().is_none_or(|byte| {
+        byte.is_ascii_whitespace()
+            || matches!(byte, b'{' | b'[' | b'(' | b'<' | b',' | b';' | b'"' | b'\'' | b'\\')
+    })
 }
 
 /// What `text` ends in that consists of such bytes.
@@ -140,7 +150,7 @@ fn last(text: &[u8], is_in: impl Fn(&u8) -> bool) -> &[u8] {
 }
 
 fn is_in_atom(byte: &u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"_?!@".contains(byte) || !byte.is_ascii()
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'?' | b'!' | b'@') || !byte.is_ascii()
 }
 
 #[cfg(test)]

@@ -128,8 +128,9 @@ impl Secrets<'_, '_> {
         match &value[escapes..] {
             [b'"' | b'\'', after @ ..] => {
                 // The end of the text that `token=` stands in, not the beginning of a value.
-                let ends =
-                    after.first().is_none_or(|byte| byte.is_ascii_whitespace() || b",)]}>".contains(byte));
+                let ends = after.first().is_none_or(|byte| {
+                    byte.is_ascii_whitespace() || matches!(byte, b',' | b')' | b']' | b'}' | b'>')
+                });
                 let closes = ends && self.quotes.escapes_at(text, start) > escapes;
                 if closes { None } else { self.term(start, None) }
             }
@@ -138,7 +139,10 @@ impl Secrets<'_, '_> {
                 Secret::plain(start, secret.end)
             }
             _ => {
-                let ends = |byte: &u8| byte.is_ascii_whitespace() || b"&;#\"',)>}".contains(byte);
+                let ends = |byte: &u8| {
+                    byte.is_ascii_whitespace()
+                        || matches!(byte, b'&' | b';' | b'#' | b'"' | b'\'' | b',' | b')' | b'>' | b'}')
+                };
                 let len = value.iter().position(ends).unwrap_or(value.len());
                 let is_quote = matches!(value.get(len), Some(b'"' | b'\''));
                 Secret::plain(start, start + len - if is_quote { backslashes(&value[..len]) } else { 0 })
@@ -210,7 +214,9 @@ impl Secrets<'_, '_> {
         if !self.names.is_secret(b"password") {
             return None;
         }
-        let ends = |byte: &u8| byte.is_ascii_whitespace() || b"/?#\"<>\\".contains(byte);
+        let ends = |byte: &u8| {
+            byte.is_ascii_whitespace() || matches!(byte, b'/' | b'?' | b'#' | b'"' | b'<' | b'>' | b'\\')
+        };
         let len = authority.iter().position(ends).unwrap_or(authority.len());
         let user = &authority[..memrchr(b'@', &authority[..len])?];
         Secret::plain(start + memchr(b':', user)? + 1, start + user.len())
@@ -246,8 +252,9 @@ impl Secrets<'_, '_> {
         let escapes = self.quotes.escapes_at(self.text, start);
         let text = &self.text[start..];
         let mut at = 0;
-        while let Some(len) =
-            text.get(at..).and_then(|text| text.iter().position(|b| b"\n\r\"\\".contains(b)))
+        while let Some(len) = text
+            .get(at..)
+            .and_then(|text| text.iter().position(|b| matches!(b, b'\n' | b'\r' | b'"' | b'\\')))
         {
             at += len;
             let run = text[at..].iter().take_while(|byte| **byte == b'\\').count();
@@ -269,7 +276,7 @@ impl Secrets<'_, '_> {
             let is_named_so = self.is_named_so(key, before, start);
             return if is_named_so { self.data(start, key) } else { None };
         }
-        if start > sign + 1 || key.is_quoted {
+        if start > sign + 1 || key.is_quoted || opens_quote(&self.text[start..]) {
             return self.data(start, key);
         }
         // Names that Go exports are in capitals, and nothing but a value stands right behind their colon.

@@ -135,6 +135,7 @@ fn variables_structs_and_words() {
         ("&{User:a Token:S Key:[a b]}", "&{User:a Token:[FILTERED] Key:[a b]}"),
         ("bad login, password: hunter2.", "bad login, password: [FILTERED]."),
         ("{token:abc123,b:1}", "{token:[FILTERED],b:1}"),
+        ("{token:\"S\",b:1}", "{token:\"[FILTERED]\",b:1}"),
     ] {
         check(line, expected);
     }

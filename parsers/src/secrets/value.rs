@@ -54,7 +54,13 @@ pub(super) fn opens_quote(text: &[u8]) -> bool {
 
 /// The length of the word that `text` begins with.
 pub(super) fn word_len(text: &[u8]) -> usize {
-    let ends = |byte: &u8| byte.is_ascii_whitespace() || b"\"'\\<>,;()[]{}".contains(byte);
+    let ends = |byte: &u8| {
+        byte.is_ascii_whitespace()
+            || matches!(
+                byte,
+                b'"' | b'\'' | b'\\' | b'<' | b'>' | b',' | b';' | b'(' | b')' | b'[' | b']' | b'{' | b'}'
+            )
+    };
     let len = text.iter().position(ends).unwrap_or(text.len());
     len - usize::from(text[..len].ends_with(b".") || text[..len].ends_with(b":"))
 }
