@@ -118,16 +118,15 @@ impl<'e> Request<'e> {
         let mut request = Self { shape: None, path: None, agent: None };
         for field in record.fields() {
             let name = field.key.bytes();
-            // Most names are told by that.
-            if name.first() != Some(&b'u') {
-                continue;
-            }
-            let Value::Text(text) = field.value else { continue };
-            match name {
-                b"url.shape" => request.shape = Some(text),
-                b"url.path" => request.path = Some(text),
-                b"user_agent.original" => request.agent = Some(text),
-                _ => {}
+            // Most names are told by their length.
+            let part = match name.len() {
+                8 if name == b"url.path" => &mut request.path,
+                9 if name == b"url.shape" => &mut request.shape,
+                19 if name == b"user_agent.original" => &mut request.agent,
+                _ => continue,
+            };
+            if let Value::Text(text) = field.value {
+                *part = Some(text);
             }
         }
         request

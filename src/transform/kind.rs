@@ -11,7 +11,7 @@ mod paths;
 use super::hash::Key;
 
 /// How many agents are remembered; a power of two.
-const REMEMBERED: usize = 256;
+const REMEMBERED: usize = 1024;
 
 /// What a client is, if it is no visitor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -170,14 +170,15 @@ impl Rule {
 
     /// Whether it has changed anything.
     fn apply<'e>(&self, draft: &mut Draft<'_, 'e>, scratch: &'e Scratch) -> bool {
-        if draft.record().fields().iter().any(|field| self.may_be_in(field)) {
+        let has_surplus = draft.record().fields().iter().any(|field| self.may_be_in(field));
+        if has_surplus {
             draft.change().retain(|field| !self.may_be_in(field));
         }
         let before = draft.record().fields().len();
         let Compiled::Mask(mask) = &self.action else {
-            return draft.remove(|name| self.is_for(name));
+            return draft.remove(|name| self.is_for(name)) | has_surplus;
         };
-        let (mut is_changed, mut has_numbers) = (false, false);
+        let (mut is_changed, mut has_numbers) = (has_surplus, false);
         for field in draft.change().fields_mut().iter_mut().filter(|field| self.is_for(field.key.bytes())) {
             if let Value::Text(value) = field.value {
                 if let Some(masked) = mask.apply(value, scratch) {

@@ -281,3 +281,69 @@ async fn pinned_types_hold_for_every_event() {
     assert_eq!(column("f"), [json!(1.0), json!(1.5), json!(2.5)]);
     assert_eq!(column("b"), [json!(true), Value::Null, json!(false)]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn redaction_rules_change_what_is_shipped() {
+    let rules = r#"
+        [[redaction.rule]]
+        name = "addresses"
+        action = "mask-ip"
+        [[redaction.rule]]
+        name = "mail"
+        action = "mask-email"
+        [[redaction.rule]]
+        name = "cards"
+        action = "mask-card"
+        [[redaction.rule]]
+        name = "invites"
+        action = "mask"
+        pattern = '/invite/(?<secret>[^/?" ]+)'
+        [[redaction.rule]]
+        name = "debugging"
+        action = "drop"
+        fields = ["debug.*"]
+        when = [{ field = "level2", operator = "=", value = "x" }]
+    "#;
+    let line = r#"{"msg":"bob@example.com of 203.0.113.77 paid with 4111 1111 1111 1111 for /invite/s3cr3t?x=1","level2":"x","debug.a":1,"ip":"2001:db8:1:2::3"}"#;
+    let other = line.replace(r#""level2":"x""#, r#""level2":"y""#);
+    let many: String = (0..2_000).map(|n| format!("\"k{n}\":1,")).collect();
+    let surplus = format!("{{{many}\"level2\":\"x\",\"debug.b\":\"PLANTED\"}}");
+    let (stage, counts) = shipped(&format!("{line}\n{other}\n{surplus}\n"), "", rules).await;
+    assert_eq!(counts.accepted, 3, "{counts:?}");
+    let mut events = stage.hive.events();
+    events.sort_by_key(|event| event.data["log.file.offset"].as_u64());
+    for (event, is_dropped) in [(&events[0], true), (&events[1], false)] {
+        assert_eq!(
+            text(event, "body"),
+            "[FILTERED] of 203.0.113.0 paid with [FILTERED] for /invite/[FILTERED]?x=1"
+        );
+        assert_eq!(text(event, "ip"), "2001:db8:1::");
+        assert_eq!(!event.data.contains_key("debug.a"), is_dropped);
+    }
+    assert!(!format!("{:?}", events[2].data).contains("PLANTED"), "{:?}", events[2].data);
+}
+
+/// In each place where an event can put it: a column, the surplus of a guard or of a line, a joined request, a crash, a body.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_secret_is_shipped_whatever_becomes_of_the_event() {
+    let many: String = (0..2_000).map(|n| format!("\"k{n}\":1,")).collect();
+    let lines = [
+        r#"{"msg":"GET /a?token=PLANTED&b=1","url":"https://app:PLANTED@a.test/","h":{"cookie":"PLANTED"}}"#.to_owned(),
+        format!("{{{many}\"password\":\"PLANTED\"}}"),
+        r#"192.0.2.1 - - [18/Mar/2026:15:00:00 +0000] "GET /reset/PLANTED?q=%22token%22%3A%22PLANTED%22 HTTP/1.1" 200 5 "https://a.test/?key=PLANTED" "x""#.to_owned(),
+        "15:00:00.000 request_id=F1a2b3c4d5e6f7a8b9c0 [info] GET /reset/PLANTED".to_owned(),
+        "15:00:00.001 request_id=F1a2b3c4d5e6f7a8b9c0 [debug] Processing with A.B.c/2\n  Parameters: %{\"user\" => %{\"password\" => \"PLANTED\"}}\n  Pipelines: [:browser]".to_owned(),
+        "15:00:00.002 request_id=F1a2b3c4d5e6f7a8b9c0 [info] Sent 200 in 5ms".to_owned(),
+        "15:00:01.000 [error] GenServer A terminating\n** (RuntimeError) no token=PLANTED\n    (a 1.0) lib/a.ex:1: A.b(%{api_key: \"PLANTED\"})\nState: %{session: \"PLANTED\"}".to_owned(),
+        "{\"msg\":\"torn, \\\"password\\\":\\\"PLANTED".to_owned(),
+    ];
+    let stage = Stage::new().await;
+    stage.append("a.log", lines.map(|line| line + "\n").concat());
+    let source = "url_shapes = [\"/reset/:token\"]";
+    let toml = stage.toml("a.log", source, "[columns]\nmax = 2");
+    let counts = stage.ship_once(&toml).await;
+    assert_eq!(counts.read, counts.accepted, "{counts:?}");
+    let shipped = format!("{:?}", stage.hive.events().iter().map(|event| &event.data).collect::<Vec<_>>());
+    assert!(shipped.matches("[FILTERED]").count() >= 12, "{shipped}");
+    assert!(!shipped.contains("PLANTED"), "{shipped}");
+}

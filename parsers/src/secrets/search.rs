@@ -8,7 +8,7 @@
 //! Invariant: values come in their order and none reaches into the next. The work is bounded by the text's length: once a
 //! value had no end in all of the text, others have to end in their line.
 
-use memchr::{memchr, memchr2, memchr3, memrchr};
+use memchr::{memchr, memchr_iter, memchr2, memchr3, memmem, memrchr};
 
 use super::{
     FILTERED, Secret, SecretNames,
@@ -18,6 +18,9 @@ use super::{
     value::{self, Quotes, is_literal, opens_container, opens_quote, without_quotes, word_len},
 };
 use crate::inspected::{Terms, backslashes};
+
+/// How far before a name the beginning of its map is looked for.
+const MAP_BYTES_MAX: usize = 256;
 
 /// The secrets of a text, one after the other.
 #[derive(Clone)]
@@ -279,10 +282,15 @@ impl Secrets<'_, '_> {
         if start > sign + 1 || key.is_quoted || opens_quote(&self.text[start..]) {
             return self.data(start, key);
         }
-        // Names that Go exports are in capitals, and nothing but a value stands right behind their colon.
+        // Names that Go exports are in capitals, and nothing but a value stands right behind their colon; nor in its maps.
         let is_exported = key.name[0].is_ascii_uppercase();
+        let in_map = || {
+            let near = &before[before.len().saturating_sub(MAP_BYTES_MAX)..];
+            let map = memmem::rfind(near, b"map[").map_or(&near[..0], |map| &near[map..]);
+            memchr_iter(b'[', map).count() > memchr_iter(b']', map).count()
+        };
         let len = word_len(&self.text[start..]);
-        let is_value = is_exported || value::is_coded(&self.text[start..start + len]);
+        let is_value = is_exported || value::is_coded(&self.text[start..start + len]) || in_map();
         if is_value { Secret::plain(start, start + len) } else { None }
     }
 

@@ -136,6 +136,8 @@ fn variables_structs_and_words() {
         ("bad login, password: hunter2.", "bad login, password: [FILTERED]."),
         ("{token:abc123,b:1}", "{token:[FILTERED],b:1}"),
         ("{token:\"S\",b:1}", "{token:\"[FILTERED]\",b:1}"),
+        ("map[a:[b] token:S] token:d", "map[a:[b] token:[FILTERED]] token:d"),
+        ("map[a:b token:S c:d] token:e", "map[a:b token:[FILTERED] c:d] token:e"),
     ] {
         check(line, expected);
     }
