@@ -307,7 +307,7 @@ async fn redaction_rules_change_what_is_shipped() {
     let line = r#"{"msg":"bob@example.com of 203.0.113.77 paid with 4111 1111 1111 1111 for /invite/s3cr3t?x=1","level2":"x","debug.a":1,"ip":"2001:db8:1:2::3"}"#;
     let other = line.replace(r#""level2":"x""#, r#""level2":"y""#);
     let many: String = (0..2_000).map(|n| format!("\"k{n}\":1,")).collect();
-    let surplus = format!("{{{many}\"level2\":\"x\",\"debug.b\":\"PLANTED\"}}");
+    let surplus = format!("{{\"level2\":\"x\",{many}\"debug.b\":\"PLANTED\"}}");
     let (stage, counts) = shipped(&format!("{line}\n{other}\n{surplus}\n"), "", rules).await;
     assert_eq!(counts.accepted, 3, "{counts:?}");
     let mut events = stage.hive.events();
@@ -342,7 +342,7 @@ async fn no_secret_is_shipped_whatever_becomes_of_the_event() {
     let source = "url_shapes = [\"/reset/:token\"]";
     let toml = stage.toml("a.log", source, "[columns]\nmax = 2");
     let counts = stage.ship_once(&toml).await;
-    assert_eq!(counts.read, counts.accepted, "{counts:?}");
+    assert_eq!((counts.read, counts.accepted), (13, 5), "{counts:?}");
     let shipped = format!("{:?}", stage.hive.events().iter().map(|event| &event.data).collect::<Vec<_>>());
     assert!(shipped.matches("[FILTERED]").count() >= 12, "{shipped}");
     assert!(!shipped.contains("PLANTED"), "{shipped}");
