@@ -95,7 +95,10 @@ fn begins_document(line: &[u8]) -> bool {
 
 /// Whether that ends in a URL's user and password.
 fn ends_login(before: &[u8]) -> bool {
-    let ends = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b'/' | b'?' | b'#' | b'"' | b'\\');
+    // A password may have an `@`, but then the first one tells.
+    let ends = |byte: &u8| {
+        byte.is_ascii_whitespace() || matches!(byte, b'/' | b'?' | b'#' | b'"' | b'\\' | b'@')
+    };
     let user = before.iter().rev().take_while(|byte| !ends(byte)).count();
     let (scheme, user) = before.split_at(before.len() - user);
     scheme.ends_with(b"//") && user.contains(&b':')
