@@ -23,6 +23,13 @@ pub(crate) fn backslashes(text: &[u8]) -> usize {
     text.iter().rev().take_while(|byte| **byte == b'\\').count()
 }
 
+/// The length of the name of what is written as a call: `Some("x")`, `Secret(x)`.
+pub(crate) fn constructor_len(text: &[u8]) -> Option<usize> {
+    text.first().filter(|byte| byte.is_ascii_uppercase())?;
+    let len = text.iter().take_while(|byte| is_in_name(**byte)).count();
+    (text.get(len) == Some(&b'(')).then_some(len)
+}
+
 /// A text with terms in it. An end that is not there is an error that tells where to stop instead: where the quoted
 /// text round the term ends, or all the text.
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +64,10 @@ impl Terms<'_> {
             }
             (b'%' | b'#', _) => Ok(self.bare(start)),
             (b'(' | b'[' | b'{', _) | (b'<', [_, b'<', ..]) => self.group(start).map(|(end, _)| end),
+            (b'A'..=b'Z', _) if let Some(len) = constructor_len(text) => {
+                self.group(start + len).map(|(end, _)| end)
+            }
+            (b'b' | b'u' | b'r', [_, b'"' | b'\'', ..]) => self.quoted(start + 1),
             _ if opens => self.quoted(start + name + escapes),
             _ => Ok(self.bare(start)),
         }

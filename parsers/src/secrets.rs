@@ -18,6 +18,7 @@ mod key;
 mod line;
 mod names;
 mod place;
+mod prose;
 mod search;
 mod sibling;
 mod value;

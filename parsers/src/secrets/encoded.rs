@@ -52,7 +52,9 @@ impl Signs {
             b"22" | b"27" => is_secret_from(std::mem::replace(&mut self.quoted_from, at + len)),
             b"3a" => {
                 self.has_scheme |= sign(&text[at + len..]).is_some_and(|(code, _)| code == *b"2f");
-                names.is_secret(word(&text[..at]))
+                let name = word(&text[..at]);
+                let is_code = text[..at - name.len()].ends_with(b"%") && name.len() > 2;
+                names.is_secret(if is_code { &name[2..] } else { name })
             }
             b"40" => self.has_scheme,
             // What is escaped there may be a letter.

@@ -7,7 +7,7 @@ use memchr::{memchr2, memrchr};
 use super::{
     FILTERED, SecretNames, cleaned,
     place::{Place, of_field},
-    sibling,
+    prose, sibling,
 };
 use crate::{
     names::is_id,
@@ -55,6 +55,7 @@ pub(crate) fn clean_by_name(fields: &mut [Field<'_>], names: &SecretNames) {
         if let Key::Free(name) = field.key
             && !matches!(field.value, Value::Bool(_))
             && names.is_secret(name)
+            && !matches!(field.value, Value::Text(text) if prose::is_folder(name, text))
         {
             field.value = Value::Text(FILTERED);
         }
@@ -66,7 +67,7 @@ fn clean_beside_names(fields: &mut [Field<'_>], names: &SecretNames) {
     for at in 0..fields.len() {
         let Key::Free(key) = fields[at].key else { continue };
         let (path, leaf) = key.split_at(memrchr(b'.', key).map_or(0, |dot| dot + 1));
-        if !leaf.eq_ignore_ascii_case(b"value") {
+        if !sibling::is_value(leaf) || !matches!(fields[at].value, Value::Text(_)) {
             continue;
         }
         let tells = |field: &Field<'_>| match (field.key, field.value) {

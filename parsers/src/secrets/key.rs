@@ -31,17 +31,41 @@ const KNOWN_HEADERS: [&[u8]; 4] = [b"authorization", b"cookie", b"proxy-authoriz
 /// `X-Api-Key`, as header lines have it before `:`.
 pub(super) fn header(before: &[u8]) -> Option<&[u8]> {
     let name = word(before);
-    (stands(before, name.len()) && !name.is_empty()).then_some(name)
+    Some(behind_escape(before, name)).filter(|own| stands(before, name.len()) && !own.is_empty())
+}
+
+/// The letters, digits, `_` and `-` that `text` begins with.
+pub(super) fn first_word(text: &[u8]) -> &[u8] {
+    &text[..text.iter().take_while(|byte| is_in_word(byte)).count()]
+}
+
+/// The name that `before` ends in without the letter of an escaped line break or tab: `\\nkey` is `key`.
+fn behind_escape<'a>(before: &[u8], name: &'a [u8]) -> &'a [u8] {
+    match (&before[..before.len() - name.len()], name) {
+        ([.., b'\\'], [b'n' | b'r' | b't', own @ ..]) => own,
+        _ => name,
+    }
 }
 
 /// The letters, digits, `_` and `-` that `text` ends in.
 pub(super) fn word(text: &[u8]) -> &[u8] {
-    last(text, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+    last(text, is_in_word)
 }
 
-/// Whether a header's name is that of a secret. A word of prose before a colon is none.
+const fn is_in_word(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')
+}
+
+/// Whether a header's name is that of a secret. A word of prose before a colon is none, nor a program that deals with secrets:
+/// `auth-service`, but `Api-Key` and `Session-Id`.
 pub(super) fn is_secret_header(name: &[u8], names: &SecretNames) -> bool {
-    (name.contains(&b'-') || is_known_header(name)) && names.is_secret(name)
+    let is_extension = || name.first_chunk().is_some_and(|first: &[u8; 2]| first.eq_ignore_ascii_case(b"x-"));
+    let ends_so = || {
+        let mut parts = name.rsplit(|byte| *byte == b'-').filter(|part| !part.eq_ignore_ascii_case(b"id"));
+        parts.next().is_some_and(|last| names.is_secret(last))
+    };
+    let is_header = is_known_header(name) || (name.contains(&b'-') && (is_extension() || ends_so()));
+    is_header && names.is_secret(name)
 }
 
 pub(super) fn is_known_header(name: &[u8]) -> bool {
@@ -61,7 +85,7 @@ pub(super) fn parameter(before: &[u8], in_url: bool) -> Option<(&[u8], bool)> {
     let in_name = |byte: &u8| {
         byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'%' | b'[' | b']' | b'+')
     };
-    let name = if in_url || in_query { written } else { last(written, in_name) };
+    let name = if in_url || in_query { written } else { behind_escape(before, last(written, in_name)) };
     (!name.is_empty()).then(|| (name, in_query || introduced(name) == Some(b'/')))
 }
 
@@ -83,32 +107,58 @@ pub(super) fn of_map(before: &[u8], bare: bool) -> Option<Key<'_>> {
     quoted(before).or_else(atom)
 }
 
-/// `{"password"`, `{:password` or `{:"pass-word"`, as tuples have it before `,`, and `["authorization"` as lists have it: the
-/// bracket and the name. A bare name as in [`of_map`], but only right before its value.
-pub(super) fn of_pair(before: &[u8], bare: bool) -> Option<(u8, Key<'_>)> {
+/// What stands before a name that has a comma behind it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Opening {
+    /// `{`
+    Tuple,
+    /// `(`, or `[` within a list: the list is one of pairs.
+    Pair,
+    /// `[`
+    List,
+    /// `,`
+    Between,
+}
+
+/// `{"password"`, `{:password` or `{:"pass-word"`, as tuples have it before `,`, and `["authorization"` as lists have it: what
+/// opens it and the name. A bare name as in [`of_map`], but only right before its value.
+pub(super) fn of_pair(before: &[u8], bare: bool) -> Option<(Opening, Key<'_>)> {
     // Blanks or a bracket before the comma: no name, and no reason to look back.
     before.last().filter(|byte| {
         byte.is_ascii_alphanumeric()
-            || matches!(byte, b'"' | b'_' | b'?' | b'!' | b'@' | b'>')
+            || matches!(byte, b'"' | b'\'' | b'_' | b'?' | b'!' | b'@' | b'>')
             || !byte.is_ascii()
     })?;
-    let key = of_map(before, bare).filter(|key| !key.is_quoted || key.escapes.is_some())?;
+    let is_known = |key: &Key<'_>| !key.is_quoted || key.escapes.is_some() || before.ends_with(b"'");
+    let key = of_map(before, bare).filter(is_known)?;
     let opening = &before[..before.len() - key.len];
-    match opening.strip_suffix(b":").filter(|_| key.is_quoted).unwrap_or(opening) {
-        [.., b'{'] => Some((b'{', key)),
-        [.., b'['] if key.is_quoted => Some((b'[', key)),
-        _ => None,
+    let prefixed = |prefix: &[u8]| opening.strip_suffix(prefix).filter(|_| key.is_quoted);
+    match prefixed(b":").or_else(|| prefixed(b"~c")).or_else(|| prefixed(b"b")).unwrap_or(opening) {
+        [.., b'{'] => Some((Opening::Tuple, key)),
+        _ if !key.is_quoted => None,
+        // Not a call: `getenv("TOKEN", "default")`.
+        [.., b'[' | b',' | b' ', b'('] | [b'('] => Some((Opening::Pair, key)),
+        opening => match opening.trim_ascii_end() {
+            [outer @ .., b'['] if matches!(outer.trim_ascii_end(), [.., b'[' | b',']) => {
+                Some((Opening::Pair, key))
+            }
+            [.., b'['] => Some((Opening::List, key)),
+            [.., b','] => Some((Opening::Between, key)),
+            _ => None,
+        },
     }
 }
 
 /// `password` or `"password"`, as keywords, maps and JSON have it before `:`.
 pub(super) fn of_keyword(before: &[u8]) -> Option<Key<'_>> {
+    let before = before.trim_ascii_end();
     let atom = || {
-        let name = last(before, is_in_atom);
+        let written = last(before, is_in_atom);
+        let name = behind_escape(before, written);
         let starts = name.first().is_some_and(|byte| !byte.is_ascii_digit());
-        (starts && stands(before, name.len())).then_some(Key::bare(name))
+        (starts && stands(before, written.len())).then_some(Key::bare(name))
     };
-    quoted(before.trim_ascii_end()).or_else(atom)
+    quoted(before).or_else(atom)
 }
 
 /// `password` or `"password"`, as variables and columns have it before ` = `.
@@ -118,6 +168,7 @@ pub(super) fn of_variable(before: &[u8]) -> Option<Key<'_>> {
         let name = last(before, |byte| {
             byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'[' | b']' | b'@')
         });
+        let name = behind_escape(before, name);
         (!name.is_empty()).then_some(Key::bare(name))
     };
     quoted(before).or_else(bare)
@@ -125,7 +176,7 @@ pub(super) fn of_variable(before: &[u8]) -> Option<Key<'_>> {
 
 /// The quoted text that `before` ends in.
 pub(super) fn quoted(before: &[u8]) -> Option<Key<'_>> {
-    let (quote, text) = before.split_last().filter(|(quote, _)| matches!(quote, b'"' | b'\''))?;
+    let (quote, text) = before.split_last().filter(|(quote, _)| matches!(quote, b'"' | b'\'' | b'`'))?;
     let escapes = backslashes(text);
     let text = &text[..text.len() - escapes];
     let name = &text[memrchr(*quote, text)? + 1..];
@@ -171,7 +222,8 @@ mod tests {
             ("lib/token.ex:12", Some("12"), Some("12"), None),
             ("lib/token.ex", Some("token.ex"), None, None),
             (r#""token"#, Some("token"), None, Some("token")),
-            (r"\ntoken", Some("ntoken"), None, Some("ntoken")),
+            (r"\ntoken", Some("token"), None, Some("token")),
+            ("token ", None, None, Some("token")),
             ("", None, None, None),
             ("\"", None, None, None),
         ] {

@@ -12,7 +12,9 @@ use memchr::{memchr, memchr2_iter, memchr3_iter, memmem};
 use super::{
     SecretNames,
     encoded::{Signs, Told},
-    key::{Key, header, of_keyword, of_map, of_variable, parameter, word},
+    key::{Key, first_word, header, of_keyword, of_map, of_variable, parameter, word},
+    search::LOGIN_BYTES_MAX,
+    sibling,
 };
 
 /// How a list of texts begins.
@@ -32,7 +34,13 @@ fn is_assigned_in(line: &[u8], names: &SecretNames) -> bool {
             b'=' => is_assigned(before, after, names),
             b'%' => signs.told(line, sign, names) != Told::Nothing,
             // Letters, quotes and slashes may be escaped: `\u0022`, `\x22`, `[\"`, `:\/\/`.
-            _ => matches!(after, [b'u' | b'x', ..]) || matches!(before, [.., b'[' | b':']),
+            _ if matches!(before, [.., b'[' | b':']) => true,
+            _ => match after {
+                [b'u' | b'x', ..] => true,
+                // What is written `\\nkey` is no `nkey`.
+                [b'n' | b'r' | b't', text @ ..] => names.is_secret(first_word(text)),
+                _ => false,
+            },
         }
     })
 }
@@ -70,7 +78,7 @@ fn is_keyword(before: &[u8], after: &[u8], names: &SecretNames) -> bool {
         return false;
     }
     let name = header(before).or_else(|| of_keyword(before).map(|key| key.name));
-    name.is_some_and(|name| names.is_secret(name))
+    name.is_some_and(|name| names.is_secret(name) || sibling::is_value(name))
 }
 
 /// Whether there may be a pair that has no sign of its own, one that is about another, or a URL with a user.
@@ -81,9 +89,17 @@ fn has_pair(line: &[u8], names: &SecretNames) -> bool {
         // Of tuples and Erlang's maps nothing else tells; a document's own names have their `:`.
         _ => !is_document || !matches!(line.get(at + 1), Some(b'"' | b'}' | b' ')),
     };
-    memchr2_iter(b'{', b'@', line).any(tells)
-        || LIST.find_iter(line).any(|at| names.is_secret(quoted(&line[at + 2..])))
-        || (is_document && memmem::find(line, b"alue\"").is_some())
+    memchr2_iter(b'{', b'@', line).any(tells) || has_listed(line, names)
+}
+
+/// Whether a secret's name begins a list, or one of a header that is a secret wherever it stands may be in a list.
+fn has_listed(line: &[u8], names: &SecretNames) -> bool {
+    let mut lists = LIST.find_iter(line).peekable();
+    let has_header = |end: &[u8]| memmem::find(line, end).is_some();
+    lists.peek().is_some()
+        && (has_header(b"horization\"")
+            || has_header(b"ookie\"")
+            || lists.any(|at| names.is_secret(quoted(&line[at + 2..]))))
 }
 
 /// Whether that is JSON, and no tuple: the first name has a colon.
@@ -95,13 +111,11 @@ fn begins_document(line: &[u8]) -> bool {
 
 /// Whether that ends in a URL's user and password.
 fn ends_login(before: &[u8]) -> bool {
-    // A password may have an `@`, but then the first one tells.
-    let ends = |byte: &u8| {
-        byte.is_ascii_whitespace() || matches!(byte, b'/' | b'?' | b'#' | b'"' | b'\\' | b'@')
-    };
-    let user = before.iter().rev().take_while(|byte| !ends(byte)).count();
-    let (scheme, user) = before.split_at(before.len() - user);
-    scheme.ends_with(b"//") && user.contains(&b':')
+    let ends = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b'"' | b'\\');
+    let near = before.iter().rev().take(LOGIN_BYTES_MAX);
+    let len = near.take_while(|byte| !ends(byte)).count();
+    let url = &before[before.len() - len..];
+    memmem::find(url, b"://").is_some_and(|scheme| url[scheme + 3..].contains(&b':'))
 }
 
 /// What stands before the closing quote.

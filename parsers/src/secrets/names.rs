@@ -18,6 +18,15 @@ const SHORT_LETTERS_MAX: usize = 4;
 const LONG_WHOLE: &str = "oauth";
 /// How much of an encoded name is decoded at once.
 const DECODED: usize = 128;
+/// Words with a secret's word in them, and where in them it stands.
+const OTHER_WORDS: [(&[u8], usize); 6] = [
+    (b"obsession", 2),
+    (b"possession", 3),
+    (b"secretar", 0),
+    (b"tokeniz", 0),
+    (b"passwordless", 0),
+    (b"cookiecutter", 0),
+];
 /// How many slots first letters are told apart by: upper and lower case share one.
 const SLOTS: usize = 32;
 
@@ -152,6 +161,7 @@ impl SecretNames {
             let end = at + text.len();
             let has = name.get(at..end).is_some_and(|part| part.eq_ignore_ascii_case(text));
             has && (!is_whole || (begins_word(name, at) && ends_word(name, end)))
+                && !is_in_other_word(name, at)
         })
     }
 }
@@ -166,6 +176,15 @@ impl Default for &SecretNames {
     fn default() -> Self {
         &OURS
     }
+}
+
+/// Whether a word is part of one that means something else: `session` of `obsession`.
+fn is_in_other_word(name: &[u8], at: usize) -> bool {
+    OTHER_WORDS.iter().any(|(word, offset)| {
+        let from = at.checked_sub(*offset);
+        let there = from.and_then(|from| name.get(from..from + word.len()));
+        there.is_some_and(|there| there.eq_ignore_ascii_case(word))
+    })
 }
 
 const fn slot(byte: u8) -> usize {
@@ -213,7 +232,11 @@ mod tests {
         check(&names, &whole, &["monkey", "keyboard", "author", "signal", "design", "Keyed", "oauthx"]);
         let contained =
             ["password", "user[PassWord]", "_csrf_token", "secret_key_base", "APIKEY", "sessionid"];
-        check(&names, &contained, &["", "pass", "word", "tok", "sec ret", "k", "card"]);
+        check(
+            &names,
+            &contained,
+            &["", "pass", "word", "tok", "sec ret", "k", "card", "obsession", "tokenizer", "my_secretary"],
+        );
         for word in SecretNames::DEFAULT {
             check(&names, &[word, &word.to_uppercase(), &format!("my_{word}_2")], &[]);
         }

@@ -12,15 +12,17 @@ use memchr::{memchr, memchr_iter, memchr2, memchr3, memmem, memrchr};
 
 use super::{
     FILTERED, Secret, SecretNames,
-    key::{self, Key, header, is_secret_header, of_keyword, of_map, of_pair, of_variable},
+    key::{self, Key, Opening, header, is_secret_header, of_keyword, of_map, of_pair, of_variable},
     place::{Place, prose_len, target, url_len},
-    sibling,
+    prose, sibling,
     value::{self, Quotes, is_literal, opens_container, opens_quote, without_quotes, word_len},
 };
 use crate::inspected::{Terms, backslashes};
 
-/// How far before a name the beginning of its map is looked for.
-const MAP_BYTES_MAX: usize = 256;
+/// How long a URL's user and password are at most.
+pub(super) const LOGIN_BYTES_MAX: usize = 512;
+/// How far before a name the beginning of its struct is looked for.
+const STRUCT_BYTES_MAX: usize = 256;
 
 /// The secrets of a text, one after the other.
 #[derive(Clone)]
@@ -111,6 +113,9 @@ impl Secrets<'_, '_> {
             return None;
         }
         let start = sign + 1;
+        if !in_url && !is_in_query && prose::is_folder(name, &self.text[start..]) {
+            return None;
+        }
         let secret = self.assigned(start, is_in_query)?;
         if secret.escapes.is_none() && value::is_scheme(&self.text[start..secret.end]) {
             return Secret::plain(start, self.credentials_end(secret.end));
@@ -142,11 +147,7 @@ impl Secrets<'_, '_> {
                 Secret::plain(start, secret.end)
             }
             _ => {
-                let ends = |byte: &u8| {
-                    byte.is_ascii_whitespace()
-                        || matches!(byte, b'&' | b';' | b'#' | b'"' | b'\'' | b',' | b')' | b'>' | b'}')
-                };
-                let len = value.iter().position(ends).unwrap_or(value.len());
+                let len = prose::assigned_len(value);
                 let is_quote = matches!(value.get(len), Some(b'"' | b'\''));
                 Secret::plain(start, start + len - if is_quote { backslashes(&value[..len]) } else { 0 })
             }
@@ -194,20 +195,38 @@ impl Secrets<'_, '_> {
         if is_apart { self.data(start, key) } else { None }
     }
 
-    /// A tuple's second element after a name, or a header's value in a list.
+    /// The second element of a pair that begins with a name, or a header's value in a list.
     fn paired(&mut self, sign: usize) -> Option<Secret> {
         let start = self.behind_blanks(sign + 1);
-        let (opening, key) = of_pair(&self.text[..sign], opens_quote(&self.text[sign + 1..]))?;
-        if opening == b'{' {
-            return if self.names.is_secret(key.name) { self.term(start, key.escapes) } else { None };
-        }
-        if !is_secret_header(key.name, self.names) || !opens_quote(&self.text[start..]) {
+        let blanks = &self.text[sign + 1..start];
+        // Erlang breaks lines behind its commas, and has no blank there otherwise.
+        let bare = opens_quote(&self.text[start..]) && (blanks.is_empty() || blanks.contains(&b'\n'));
+        let (opening, key) = of_pair(&self.text[..sign], bare)?;
+        let is_secret = match opening {
+            Opening::Tuple | Opening::Pair => self.names.is_secret(key.name),
+            Opening::List => is_secret_header(key.name, self.names),
+            Opening::Between => key::is_known_header(key.name) && self.names.is_secret(key.name),
+        };
+        if !is_secret {
             return None;
         }
-        // Names alone may stand in a list, too.
+        if opening == Opening::Tuple {
+            return self.term(start, key.escapes);
+        }
+        // Containers within each other would be looked through again and again.
+        if !is_literal(&self.text[start..]) || opens_container(&self.text[start..]) {
+            return None;
+        }
         let secret = self.term(start, key.escapes)?;
-        let after = self.text[self.behind_blanks(secret.end)..].first();
-        (self.unclosed || after == Some(&b']')).then_some(secret)
+        let value = without_quotes(&self.text[secret.start..secret.end]);
+        let ends = || matches!(self.text[self.behind_blanks(secret.end)..], [b']' | b')', ..]);
+        // Names alone may stand in a list, too.
+        let is_value = match opening {
+            Opening::Between => value.iter().any(|byte| matches!(byte, b' ' | b'=')),
+            Opening::List => ends() && !is_secret_header(value, self.names),
+            Opening::Tuple | Opening::Pair => ends(),
+        };
+        (self.unclosed || is_value).then_some(secret)
     }
 
     /// The password of a URL's user.
@@ -217,12 +236,15 @@ impl Secrets<'_, '_> {
         if !self.names.is_secret(b"password") {
             return None;
         }
-        let ends = |byte: &u8| {
-            byte.is_ascii_whitespace() || matches!(byte, b'/' | b'?' | b'#' | b'"' | b'<' | b'>' | b'\\')
-        };
-        let len = authority.iter().position(ends).unwrap_or(authority.len());
-        let user = &authority[..memrchr(b'@', &authority[..len])?];
-        Secret::plain(start + memchr(b':', user)? + 1, start + user.len())
+        let ends = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b'"' | b'<' | b'>' | b'\\');
+        let near = &authority[..authority.len().min(LOGIN_BYTES_MAX)];
+        let url = &near[..near.iter().position(ends).unwrap_or(near.len())];
+        let len = url.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(url.len());
+        let colon = memchr(b':', &url[..len])?;
+        // A password may have a slash, but a port has none.
+        let is_port = url[colon + 1..len].iter().all(u8::is_ascii_digit);
+        let at = memrchr(b'@', &url[..len]).or_else(|| memrchr(b'@', url).filter(|_| !is_port))?;
+        if colon < at { Secret::plain(start + colon + 1, start + at) } else { None }
     }
 
     /// A header's value: up to the end of the line, or of the quoted text that it stands in. Without a blank before it, it has
@@ -232,6 +254,7 @@ impl Secrets<'_, '_> {
         let name = header(before).filter(|name| is_secret_header(name, self.names))?;
         let start = sign + 1;
         match self.text[start..] {
+            [b' ' | b'\t', ..] if prose::begins_sentence(&self.text[start..]) => None,
             [b' ' | b'\t', ..] => Secret::plain(start + 1, self.header_end(start + 1, before, name)),
             [b'\r' | b'\n', ..] | [] => None,
             _ if self.in_url(sign) => self.assigned(start, true),
@@ -279,18 +302,16 @@ impl Secrets<'_, '_> {
             let is_named_so = self.is_named_so(key, before, start);
             return if is_named_so { self.data(start, key) } else { None };
         }
+        if !key.is_quoted && prose::is_spoken_of(before, key.name) {
+            return None;
+        }
         if start > sign + 1 || key.is_quoted || opens_quote(&self.text[start..]) {
             return self.data(start, key);
         }
-        // Names that Go exports are in capitals, and nothing but a value stands right behind their colon; nor in its maps.
+        // Names that Go exports are in capitals, and nothing but a value stands right behind their colon; nor in its structs.
         let is_exported = key.name[0].is_ascii_uppercase();
-        let in_map = || {
-            let near = &before[before.len().saturating_sub(MAP_BYTES_MAX)..];
-            let map = memmem::rfind(near, b"map[").map_or(&near[..0], |map| &near[map..]);
-            memchr_iter(b'[', map).count() > memchr_iter(b']', map).count()
-        };
         let len = word_len(&self.text[start..]);
-        let is_value = is_exported || value::is_coded(&self.text[start..start + len]) || in_map();
+        let is_value = is_exported || value::is_coded(&self.text[start..start + len]) || in_go(before);
         if is_value { Secret::plain(start, start + len) } else { None }
     }
 
@@ -298,7 +319,10 @@ impl Secrets<'_, '_> {
     fn data(&mut self, start: usize, key: Key<'_>) -> Option<Secret> {
         let value = &self.text[start..];
         if is_literal(value) {
-            return self.term(start, key.escapes);
+            let secret = self.term(start, key.escapes)?;
+            let is_said = (!key.is_quoted && prose::is_count(value))
+                || prose::is_about_a_form(&self.text[start..secret.end]);
+            return if is_said { None } else { Some(secret) };
         }
         let word = &value[..word_len(value)];
         if value::is_coded(word) { Secret::plain(start, start + word.len()) } else { None }
@@ -306,7 +330,7 @@ impl Secrets<'_, '_> {
 
     /// Whether the name is `value`, and beside it stands what the value is that of.
     fn is_named_so(&mut self, key: Key<'_>, before: &[u8], start: usize) -> bool {
-        if !key.name.eq_ignore_ascii_case(b"value") {
+        if !sibling::is_value(key.name) {
             return false;
         }
         if let Some(name) = sibling::before(&before[..before.trim_ascii_end().len() - key.len]) {
@@ -337,6 +361,15 @@ impl Secrets<'_, '_> {
         let escapes = terms.escapes.unwrap_or_else(|| self.quotes.escapes_at(self.text, start));
         (end > start).then_some(Secret { start, end, escapes: Some(escapes) })
     }
+}
+
+/// Whether a name stands in a map or a struct as Go prints them: `map[a:b`, `{a:b c:d`.
+fn in_go(before: &[u8]) -> bool {
+    let near = &before[before.len().saturating_sub(STRUCT_BYTES_MAX)..];
+    let map = memmem::rfind(near, b"map[").map_or(&near[..0], |map| &near[map..]);
+    let fields = memrchr(b'{', near).map_or(&near[..0], |brace| &near[brace..]);
+    memchr_iter(b'[', map).count() > memchr_iter(b']', map).count()
+        || (!fields.is_empty() && memchr2(b'}', b'"', fields).is_none())
 }
 
 fn line_end(text: &[u8], start: usize) -> usize {

@@ -27,6 +27,11 @@ pub(super) fn after(text: &[u8]) -> Option<&[u8]> {
     is_name(of_keyword(&text[..sign])?.name).then_some(&name[..end])
 }
 
+/// Whether a key is one whose value is what a name beside it says.
+pub(super) fn is_value(key: &[u8]) -> bool {
+    [&b"value"[..], b"val", b"input", b"rejectedvalue"].iter().any(|own| key.eq_ignore_ascii_case(own))
+}
+
 /// How long the words below are at most, with what may stand round them.
 const KEY_LEN_MAX: usize = 16;
 

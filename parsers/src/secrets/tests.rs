@@ -170,6 +170,59 @@ fn names_beside_values() {
     }
 }
 
+/// What an independent tester found.
+#[test]
+fn other_programs_forms() {
+    for (line, expected) in [
+        (
+            r#""GET / HTTP/1.1\r\nCookie: a=S\r\nAuthorization: Basic S\r\n""#,
+            r#""GET / HTTP/1.1\r\nCookie: [FILTERED]\r\nAuthorization: [FILTERED]\r\n""#,
+        ),
+        (r#""a\nkey=S\tauth: \"S\"""#, r#""a\nkey=[FILTERED]\tauth: \"[FILTERED]\"""#),
+        (
+            r#"Config { token: Some("S"), b: 1 } key=Secret(S)"#,
+            r#"Config { token: "[FILTERED]", b: 1 } key=[FILTERED]"#,
+        ),
+        ("WHERE `a`.`token` = 'S'", "WHERE `a`.`token` = \"[FILTERED]\""),
+        (r#"[["token", "S"], ["LIMIT", 1]]"#, r#"[["token", "[FILTERED]"], ["LIMIT", 1]]"#),
+        (r#"["Host","a","Authorization","Bearer S"]"#, r#"["Host","a","Authorization","[FILTERED]"]"#),
+        ("{'password': b'S', 'key': u'S'}", "{'password': \"[FILTERED]\", 'key': \"[FILTERED]\"}"),
+        ("[('Authorization', 'Bearer S')]", "[('Authorization', \"[FILTERED]\")]"),
+        ("auth=('a', 'S') b", "auth=[FILTERED] b"),
+        ("{client_secret,\n  <<\"S\">>}", "{client_secret,\n  \"[FILTERED]\"}"),
+        (r#"{~c"authorization", ~c"Bearer S"}"#, r#"{~c"authorization", "[FILTERED]"}"#),
+        ("{password:S user:a}", "{password:[FILTERED] user:a}"),
+        (
+            "postgres://u:a/S@h/b postgres://a@b.test:S@h",
+            "postgres://u:[FILTERED]@h/b postgres://a@b.test:[FILTERED]@h",
+        ),
+        ("password: $2b$12$S1, API_KEY : \"S\"", "password: [FILTERED], API_KEY : \"[FILTERED]\""),
+        ("password=a,S b=1, key=c,d=e", "password=[FILTERED] b=1, key=[FILTERED],d=e"),
+    ] {
+        check(line, expected);
+    }
+}
+
+#[test]
+fn sentences_stay() {
+    for line in [
+        "lookup auth-service: no such host",
+        "my-auth-service-5d8f7: Pulled image",
+        "upstream \"auth-service:8080\"",
+        "KeyError: 'name', AuthError: 401",
+        "unexpected token: 5 at line 3, Missing key: 'name', unknown key: \"foo\"",
+        "Session: 5 users connected, cannot fetch token: 400 Bad Request",
+        "sudo: a : PWD=/home/a ; USER=root",
+        "authorization: user 5 is not allowed to read b",
+        "Cookie: accepted by the user",
+        r#"errors: [password: {"should be at least %{count}", [count: 12, validation: :length]}]"#,
+        "obsession=5 tokenizer: \"bert\"",
+        r#"["authorization","cookie"] getenv("TOKEN", "default")"#,
+    ] {
+        assert_eq!(filtered(line), line);
+    }
+}
+
 #[test]
 fn logins() {
     for (line, expected) in [

@@ -4,7 +4,7 @@
 
 use memchr::memchr;
 
-use crate::inspected::backslashes;
+use crate::inspected::{backslashes, constructor_len};
 
 /// Shorter words with letters and digits in them are versions and the like.
 const CODE_LEN_MIN: usize = 6;
@@ -20,7 +20,8 @@ pub(super) fn without_quotes(value: &[u8]) -> &[u8] {
 /// `{`, `[`, `<<`, `%{`, `%Mod{`; a query has other things after its per cent signs.
 pub(super) fn opens_container(value: &[u8]) -> bool {
     match value {
-        [b'{' | b'[', ..] | [b'<', b'<', ..] => true,
+        [b'{' | b'[' | b'(', ..] | [b'<', b'<', ..] => true,
+        value if constructor_len(value).is_some() => true,
         [b'%', name @ ..] => {
             let after = name.iter().find(|byte| !byte.is_ascii_alphanumeric() && **byte != b'.');
             after == Some(&b'{')
@@ -38,6 +39,8 @@ pub(super) fn is_literal(text: &[u8]) -> bool {
         [b'\'' | b'[' | b'{' | b'0'..=b'9', ..] | [b'-', b'0'..=b'9', ..] | [b'<', b'<', ..] => true,
         [b'%', b'{' | b'A'..=b'Z', ..] => true,
         [b'~', next, ..] => next.is_ascii_alphabetic(),
+        [b'b' | b'u' | b'r', b'"' | b'\'', ..] => true,
+        text if constructor_len(text).is_some() => true,
         [b':', next, ..] => next.is_ascii_alphabetic() || matches!(next, b'_' | b'"' | b'\\'),
         text => [&b"nil"[..], b"null", b"true", b"false"].into_iter().any(|word| {
             let after = text.strip_prefix(word).map(<[u8]>::first);
@@ -68,7 +71,7 @@ pub(super) fn word_len(text: &[u8]) -> usize {
 /// Whether that is no word of prose: it has letters and digits.
 pub(super) fn is_coded(word: &[u8]) -> bool {
     word.len() >= CODE_LEN_MIN
-        && word[0].is_ascii_alphanumeric()
+        && (word[0].is_ascii_alphanumeric() || matches!(word[0], b'$' | b'_' | b'+'))
         && word.iter().any(u8::is_ascii_digit)
         && word.iter().any(u8::is_ascii_alphabetic)
 }

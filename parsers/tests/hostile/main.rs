@@ -7,7 +7,7 @@
 use hivetail_parsers::{Context, Format, Parser, Record, Scratch};
 
 /// What each line repeats.
-const PARTS: [&str; 32] = [
+const PARTS: [&str; 36] = [
     "a%3D",
     "%3D",
     "%3Da",
@@ -40,6 +40,10 @@ const PARTS: [&str; 32] = [
     "a://b@",
     "[\"authorization\",",
     "%7B%22token%22%3A",
+    "@",
+    "bob@example.com,",
+    "://a:",
+    "x-api-key: a b c ",
 ];
 
 const LEN: usize = 1_000_000;
