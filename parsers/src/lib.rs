@@ -306,6 +306,8 @@ impl Parser {
         match result {
             // Theirs are taken out of the text before it is parsed.
             Ok(Format::Phoenix | Format::LoggerJson) | Err(_) => {}
+            Ok(Format::IngressNginx) if !secrets::may_stand_in(nginx::access::quoted(line), names) => {}
+            Ok(Format::IngressNginx) => secrets::clean(own, names, scratch),
             Ok(_) if secrets::may_stand_in(line, names) => secrets::clean(own, names, scratch),
             // The names are the log format's, not the line's.
             Ok(Format::Nginx) => secrets::clean_by_name(own, names),

@@ -3,7 +3,7 @@
 //! Takes compiled formats and a line, and appends the fields of the first format that fits: [`super::straight`] reads an
 //! ordinary line, [`super::search`] finds the values in any other, [`super::fields`] sets what they mean.
 
-use memchr::{memchr, memchr_iter};
+use memchr::{memchr, memchr_iter, memrchr};
 
 use super::{fields::Fields, log_format::LogFormat, search, straight, variable::is_clf};
 use crate::{
@@ -44,6 +44,12 @@ pub(crate) fn tells_address_twice(line: &[u8]) -> bool {
         let len = text.iter().take_while(|byte| address(byte)).count();
         len > 0 && text[len..].starts_with(b"] - ")
     })
+}
+
+/// What stands in quotes, from the first to the last: all that a client can say at length. The rest are addresses, times, numbers
+/// and names of the cluster's.
+pub(crate) fn quoted(line: &[u8]) -> &[u8] {
+    memchr(b'"', line).zip(memrchr(b'"', line)).map_or(line, |(first, last)| &line[first..=last])
 }
 
 /// Whether `[…]` with a time in the Common Log Format is somewhere in the line. Nothing else has to be searched for the

@@ -62,6 +62,7 @@ fn has_keyword(line: &[u8], names: &SecretNames) -> bool {
         if is_keyword(before, after, names) {
             return true;
         }
+        // A clock's other colons.
         while let [b'0'..=b'9', b'0'..=b'9', b':', rest @ ..] = after {
             after = rest;
         }
