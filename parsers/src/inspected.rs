@@ -63,7 +63,14 @@ impl Terms<'_> {
                 self.group(start + name).map(|(end, _)| end)
             }
             (b'%' | b'#', _) => Ok(self.bare(start)),
-            (b'(' | b'[' | b'{', _) | (b'<', [_, b'<', ..]) => self.group(start).map(|(end, _)| end),
+            (b'(' | b'[' | b'{', _) | (b'<', [_, b'<', ..]) => {
+                let (end, _) = self.group(start)?;
+                // Go's `[]string{"a"}`.
+                let rest = &self.text[end..];
+                let name = rest.iter().take_while(|byte| is_in_name(**byte)).count();
+                let is_type = sign == b'[' && name > 0 && rest.get(name) == Some(&b'{');
+                if is_type { self.group(end + name).map(|(end, _)| end) } else { Ok(end) }
+            }
             (b'A'..=b'Z', _) if let Some(len) = constructor_len(text) => {
                 self.group(start + len).map(|(end, _)| end)
             }
@@ -196,6 +203,9 @@ mod tests {
             (r#"~c"a, b"} x"#, r#"~c"a, b""#),
             ("~r/a, b/i, x", "~r/a, b/"),
             (":a, x", ":a"),
+            (r#"[]string{"a", "b"} x"#, r#"[]string{"a", "b"}"#),
+            (r#"Some("a") x"#, r#"Some("a")"#),
+            ("[1]a x", "[1]"),
             ("\"\"\"\na \"b\"\n\"\"\" x", "\"\"\"\na \"b\"\n\"\"\""),
             (r#":"a b", x"#, r#":"a b""#),
             ("<<1, 2>>} x", "<<1, 2>>"),

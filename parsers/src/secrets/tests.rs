@@ -192,6 +192,7 @@ fn other_programs_forms() {
         ("{client_secret,\n  <<\"S\">>}", "{client_secret,\n  \"[FILTERED]\"}"),
         (r#"{~c"authorization", ~c"Bearer S"}"#, r#"{~c"authorization", "[FILTERED]"}"#),
         ("{password:S user:a}", "{password:[FILTERED] user:a}"),
+        (r#"Header{"Authorization":[]string{"Bearer S"}}"#, r#"Header{"Authorization":"[FILTERED]"}"#),
         (
             "postgres://u:a/S@h/b postgres://a@b.test:S@h",
             "postgres://u:[FILTERED]@h/b postgres://a@b.test:[FILTERED]@h",
