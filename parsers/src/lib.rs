@@ -303,12 +303,12 @@ impl Parser {
         let (outer, own) = record.fields_mut().split_at_mut(first);
         let names = &self.secret_names;
         secrets::clean(outer, names, scratch);
+        let is_ingress = result == Ok(Format::IngressNginx);
+        let told = if is_ingress { nginx::access::quoted(line) } else { line };
         match result {
             // Theirs are taken out of the text before it is parsed.
             Ok(Format::Phoenix | Format::LoggerJson) | Err(_) => {}
-            Ok(Format::IngressNginx) if !secrets::may_stand_in(nginx::access::quoted(line), names) => {}
-            Ok(Format::IngressNginx) => secrets::clean(own, names, scratch),
-            Ok(_) if secrets::may_stand_in(line, names) => secrets::clean(own, names, scratch),
+            Ok(_) if secrets::may_stand_in(told, names) => secrets::clean(own, names, scratch),
             // The names are the log format's, not the line's.
             Ok(Format::Nginx) => secrets::clean_by_name(own, names),
             Ok(_) => {}

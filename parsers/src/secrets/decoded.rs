@@ -10,7 +10,8 @@ use memchr::{memchr, memchr_iter};
 use super::{
     Secret, SecretNames,
     encoded::{Signs, Told},
-    place::{Place, ends_in_prose, ends_in_url, target, without_tail},
+    key::separates,
+    place::{Place, ends_in_prose, ends_in_url, url_in, without_tail},
     plain_text, replaced,
     search::Secrets,
 };
@@ -21,7 +22,7 @@ const DEPTH_MAX: usize = 4;
 
 /// The text without the parts that tell a secret once their `%22` and the like are decoded.
 pub(super) fn parts<'a>(text: &'a [u8], place: Place, names: &SecretNames, scratch: &'a Scratch) -> &'a [u8] {
-    let url = if place == Place::Url { (0, text.len()) } else { target(text) };
+    let url = url_in(place, text);
     replaced(text, &Parts { text, url, names, scratch, at: 0, signs: Signs::default() }, scratch)
 }
 
@@ -48,11 +49,7 @@ impl Iterator for Parts<'_, '_> {
                 continue;
             }
             let in_url = (self.url.0..self.url.1).contains(&sign);
-            let begins = |byte: &u8| {
-                matches!(byte, b'?' | b'&' | b';' | b'#' | b'=' | b'/' | b'"' | b'<' | b'>')
-                    || byte.is_ascii_whitespace()
-            };
-            let start = self.text[..sign].iter().rposition(begins).map_or(0, |before| before + 1);
+            let start = self.text[..sign].iter().rposition(separates).map_or(0, |before| before + 1);
             let rest = &self.text[sign..];
             let ends = |byte: &u8| if in_url { ends_in_url(byte) } else { ends_in_prose(byte) };
             let len = rest.iter().position(ends).unwrap_or(rest.len());

@@ -10,14 +10,14 @@ use memchr::memchr;
 use super::{
     FILTERED, Secret, SecretNames,
     key::{parameter, word},
-    place::{Place, ends_in_prose, ends_in_url, target, without_tail},
+    place::{Place, ends_in_prose, ends_in_url, url_in, without_tail},
     replaced,
 };
 use crate::record::Scratch;
 
 /// The text without them.
 pub(super) fn text<'a>(text: &'a [u8], place: Place, names: &SecretNames, scratch: &'a Scratch) -> &'a [u8] {
-    let url = if place == Place::Url { (0, text.len()) } else { target(text) };
+    let url = url_in(place, text);
     replaced(text, &Secrets { text, url, names, at: 0, signs: Signs::default() }, scratch)
 }
 

@@ -75,11 +75,7 @@ pub(super) fn is_known_header(name: &[u8]) -> bool {
 /// `user[password]`, as queries have it: what stands right before `=`, and whether it stands in a query. There, and in a URL,
 /// a name has whatever does not end it.
 pub(super) fn parameter(before: &[u8], in_url: bool) -> Option<(&[u8], bool)> {
-    let ends = |byte: &u8| {
-        byte.is_ascii_whitespace()
-            || matches!(byte, b'?' | b'&' | b';' | b'#' | b'/' | b'=' | b'"' | b'<' | b'>')
-    };
-    let written = last(before, |byte| !ends(byte));
+    let written = last(before, |byte| !separates(byte));
     let introduced = |name: &[u8]| before[..before.len() - name.len()].last().copied();
     let in_query = matches!(introduced(written), Some(b'?' | b'&' | b'#'));
     let in_name = |byte: &u8| {
@@ -105,6 +101,11 @@ pub(super) fn of_map(before: &[u8], bare: bool) -> Option<Key<'_>> {
         (is_atom || is_bare).then_some(Key { len: name.len() + usize::from(is_atom), ..Key::bare(name) })
     };
     quoted(before).or_else(atom)
+}
+
+/// Whether a name in a URL begins behind that.
+pub(super) const fn separates(byte: &u8) -> bool {
+    byte.is_ascii_whitespace() || matches!(byte, b'?' | b'&' | b';' | b'#' | b'/' | b'=' | b'"' | b'<' | b'>')
 }
 
 /// What stands before a name that has a comma behind it.

@@ -56,6 +56,11 @@ pub(super) fn target(text: &[u8]) -> (usize, usize) {
     line.map_or((0, 0), |from| (from, memchr(b'\n', &text[from..]).map_or(text.len(), |len| from + len)))
 }
 
+/// Where a text of that kind is a URL as a client wrote it.
+pub(super) fn url_in(place: Place, text: &[u8]) -> (usize, usize) {
+    if place == Place::Url { (0, text.len()) } else { target(text) }
+}
+
 /// Whether a parameter's value ends there in a URL as a client wrote it.
 pub(super) const fn ends_in_url(byte: &u8) -> bool {
     matches!(byte, b'&' | b'#') || byte.is_ascii_whitespace()
